@@ -1,0 +1,349 @@
+"""The cohort: subjects by regions, and everything that is aligned to them."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brainograph.files import read_tsv, replace_on_success, write_array, write_json, write_tsv
+
+__all__ = ["Cohort"]
+
+_FORMAT = 1
+_FAILURE_COLUMNS = ["participant_id", "source", "reason"]
+
+
+def _named_rows(table: pd.DataFrame, *, member: str, name: str) -> pd.DataFrame:
+    """Return the table with a text index called ``name`` and refuse repeated row names."""
+    if name in table.columns:
+        table = table.set_index(name)
+    table = table.set_axis(table.index.astype(str)).rename_axis(name)
+    repeated = table.index[table.index.duplicated()].unique().tolist()
+    if repeated:
+        raise ValueError(
+            f"{member} has {name} {repeated[:5]} more than once. Keep one row for each, "
+            f"for example {member}[~{member}.index.duplicated()]."
+        )
+    return table
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Cohort:
+    """Participants, brain regions, and what was measured of them, kept aligned.
+
+    A cohort is sliced as one (``cohort[mask]``), saved as one and passed as ``X`` to
+    scikit-learn: ``cross_validate``, ``GridSearchCV`` and a ``Pipeline`` take it as they take an
+    array. It is frozen: :meth:`assign` returns a new one. S subjects, T volumes, R regions.
+
+    Parameters
+    ----------
+    phenotype : DataFrame (S, .)
+        One row for each participant, indexed by ``participant_id`` (or with that column). BIDS
+        names: ``site``, ``age`` (years), ``sex``, ``diagnosis``, ``mean_fd`` (mm),
+        ``repetition_time`` (s).
+    regions : DataFrame (R, .)
+        One row for each region, indexed by region name (or with a ``region`` column); ``label``
+        is the value in the atlas, ``x``, ``y``, ``z`` are MNI millimetres.
+    timeseries : S arrays (T_s, R), optional
+        Regional series; lengths may differ.
+    connectivity : mapping of name to array (S, R, R), optional
+        Matrices by name: ``fc``, ``sc``, ``morph`` or any other.
+    measures : mapping of name to array (S, R), optional
+        Regional measures by name: ``thickness``, ``volume`` and the like.
+    images : DataFrame (S, modality), optional
+        Paths of images, read where they are used.
+    failures : DataFrame, optional
+        What could not be read: ``participant_id``, ``source``, ``reason``. Not sliced.
+    provenance : mapping, optional
+        Where the data came from: source, atlas, confound strategy, versions. Not sliced.
+
+    Raises
+    ------
+    ValueError
+        If the members do not fit each other; the message has the shapes given and needed.
+
+    Examples
+    --------
+    >>> cohort = Cohort(
+    ...     pd.DataFrame({"age": [20, 30]}, index=["sub-01", "sub-02"]),
+    ...     pd.DataFrame(index=["Left Amygdala", "Right Amygdala"]),
+    ...     timeseries=[np.zeros((90, 2)), np.zeros((120, 2))],
+    ... )
+    >>> cohort
+    Cohort of 2 participants, 2 regions: timeseries of 90 to 120 volumes
+    >>> cohort[cohort.phenotype["age"] > 25].participant_ids
+    ['sub-02']
+    """
+
+    phenotype: pd.DataFrame
+    regions: pd.DataFrame
+    timeseries: Sequence[np.ndarray] | None = None
+    connectivity: Mapping[str, np.ndarray] = field(default_factory=dict)
+    measures: Mapping[str, np.ndarray] = field(default_factory=dict)
+    images: pd.DataFrame = field(default_factory=pd.DataFrame)
+    failures: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_FAILURE_COLUMNS))
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Bring the members to one form and check that they fit each other."""
+        phenotype = _named_rows(self.phenotype, member="phenotype", name="participant_id")
+        regions = _named_rows(self.regions, member="regions", name="region")
+        n_subjects, n_regions = len(phenotype), len(regions)
+        members: dict[str, Any] = {
+            "phenotype": phenotype,
+            "regions": regions,
+            "connectivity": dict(self.connectivity),
+            "measures": dict(self.measures),
+            "provenance": dict(self.provenance),
+            "failures": self.failures[_FAILURE_COLUMNS],
+        }
+        if self.timeseries is not None:
+            members["timeseries"] = tuple(self.timeseries)
+            self._check_series(members["timeseries"], phenotype.index, n_regions)
+        for member, shape in (
+            ("connectivity", (n_subjects, n_regions, n_regions)),
+            ("measures", (n_subjects, n_regions)),
+        ):
+            for name, array in members[member].items():
+                if np.shape(array) != shape:
+                    raise ValueError(
+                        f"{member}[{name!r}] has shape {np.shape(array)}, needed is {shape}: "
+                        f"{n_subjects} participants and {n_regions} regions."
+                    )
+        members["images"] = self._aligned_images(phenotype.index)
+        for name, value in members.items():
+            object.__setattr__(self, name, value)
+
+    @staticmethod
+    def _check_series(series: tuple[np.ndarray, ...], ids: pd.Index, n_regions: int) -> None:
+        if len(series) != len(ids):
+            raise ValueError(
+                f"timeseries has {len(series)} arrays for {len(ids)} participants; "
+                "give one (volumes, regions) array for each row of phenotype."
+            )
+        for participant, array in zip(ids, series, strict=True):
+            if array.ndim != 2 or array.shape[1] != n_regions:
+                raise ValueError(
+                    f"the series of {participant} has shape {array.shape}, needed is "
+                    f"(volumes, {n_regions}), one column for each row of regions."
+                )
+
+    def _aligned_images(self, ids: pd.Index) -> pd.DataFrame:
+        if not len(self.images.columns):
+            return pd.DataFrame(index=ids)
+        images = _named_rows(self.images, member="images", name="participant_id")
+        strangers = sorted(set(images.index) - set(ids))
+        if strangers:
+            raise ValueError(
+                f"images has participants that phenotype lacks: {strangers[:5]}. "
+                "Add their rows to phenotype or drop them from images."
+            )
+        return images.reindex(ids)
+
+    def __repr__(self) -> str:
+        parts = []
+        if self.timeseries:
+            lengths = [len(series) for series in self.timeseries]
+            parts.append(f"timeseries of {min(lengths)} to {max(lengths)} volumes")
+        for member in ("connectivity", "measures"):
+            if names := list(getattr(self, member)):
+                parts.append(f"{member} {', '.join(names)}")
+        if len(self.images.columns):
+            parts.append(f"images {', '.join(map(str, self.images.columns))}")
+        text = f"Cohort of {len(self)} participants, {self.n_regions} regions"
+        return f"{text}: {'; '.join(parts)}" if parts else text
+
+    def __len__(self) -> int:
+        return len(self.phenotype)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(S, R)``, as scikit-learn's splitters ask for."""
+        return len(self), len(self.regions)
+
+    @property
+    def n_regions(self) -> int:
+        """R, the number of regions."""
+        return len(self.regions)
+
+    @property
+    def participant_ids(self) -> list[str]:
+        """The participants, in row order."""
+        return self.phenotype.index.tolist()
+
+    def __getitem__(self, key: Any) -> "Cohort":
+        """Return the participants of a boolean mask, a slice or positions, in that order."""
+        if isinstance(key, tuple):  # scikit-learn asks for cohort[rows, ...]
+            key = key[0]
+        rows = np.atleast_1d(np.arange(len(self))[np.asarray(key) if _is_list(key) else key])
+        series = self.timeseries
+        return replace(
+            self,
+            phenotype=self.phenotype.iloc[rows],
+            timeseries=None if series is None else tuple(series[row] for row in rows),
+            connectivity={name: array[rows] for name, array in self.connectivity.items()},
+            measures={name: array[rows] for name, array in self.measures.items()},
+            images=self.images.iloc[rows],
+        )
+
+    def locate(self, participant_ids: Iterable[str]) -> np.ndarray:
+        """Return the row of each participant, -1 for one who is not here."""
+        return self.phenotype.index.get_indexer(pd.Index(list(participant_ids), dtype=object))
+
+    def assign(
+        self,
+        *,
+        phenotype: pd.DataFrame | None = None,
+        regions: pd.DataFrame | None = None,
+        timeseries: Sequence[np.ndarray] | None = None,
+        connectivity: Mapping[str, np.ndarray] | None = None,
+        measures: Mapping[str, np.ndarray] | None = None,
+        images: pd.DataFrame | None = None,
+        failures: pd.DataFrame | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> "Cohort":
+        """Return a new cohort with the given members replaced.
+
+        ``connectivity``, ``measures`` and ``provenance`` are added to those that are there,
+        by name; the other members take the place of the old.
+
+        Examples
+        --------
+        >>> cohort = Cohort(pd.DataFrame(index=["a"]), pd.DataFrame(index=["r1", "r2"]))
+        >>> list(cohort.assign(connectivity={"fc": np.zeros((1, 2, 2))}).connectivity)
+        ['fc']
+        """
+        return Cohort(
+            self.phenotype if phenotype is None else phenotype,
+            self.regions if regions is None else regions,
+            timeseries=self.timeseries if timeseries is None else timeseries,
+            connectivity={**self.connectivity, **(connectivity or {})},
+            measures={**self.measures, **(measures or {})},
+            images=self.images if images is None else images,
+            failures=self.failures if failures is None else failures,
+            provenance={**self.provenance, **(provenance or {})},
+        )
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256 of the data: the same whatever the order of the rows."""
+        digests = []
+        table = self.phenotype.sort_index(axis=1).astype(str)
+        for row, participant in enumerate(self.participant_ids):
+            digest = hashlib.sha256(participant.encode())
+            digest.update("\t".join(table.iloc[row]).encode())
+            if self.timeseries is not None:
+                digest.update(np.ascontiguousarray(self.timeseries[row]).tobytes())
+            for member in (self.connectivity, self.measures):
+                for name in sorted(member):
+                    digest.update(name.encode() + np.ascontiguousarray(member[name][row]).tobytes())
+            digests.append(digest.digest())
+        digests.append("\t".join(self.regions.index).encode())
+        return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
+
+    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write the cohort as a folder of TSV, ``.npy`` and JSON, whole or not at all.
+
+        Parameters
+        ----------
+        folder : path
+            The folder to make.
+        overwrite : bool
+            Whether a cohort that is there may be replaced.
+
+        Returns
+        -------
+        path
+            The folder.
+
+        Raises
+        ------
+        FileExistsError
+            If the folder exists and ``overwrite`` is not set, or if it is not a cohort.
+        """
+        folder = Path(folder)
+        is_cohort = (folder / "cohort.json").is_file()
+        occupied = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+        if occupied and not (overwrite and is_cohort):
+            hint = "Write overwrite=True to replace it" if is_cohort else "It is not a cohort"
+            raise FileExistsError(f"{folder} exists. {hint}, or choose another folder.")
+        with replace_on_success(folder) as part:
+            part.mkdir()
+            self._write(part)
+        return folder
+
+    def _write(self, folder: Path) -> None:
+        write_tsv(self.phenotype, folder / "participants.tsv", index=True)
+        write_tsv(self.regions, folder / "regions.tsv", index=True)
+        write_tsv(self.failures, folder / "failures.tsv")
+        if len(self.images.columns):
+            write_tsv(self.images, folder / "images.tsv", index=True)
+        lengths = None
+        if self.timeseries is not None:
+            lengths = [len(series) for series in self.timeseries]
+            stacked = np.concatenate(self.timeseries) if lengths else np.zeros((0, self.n_regions))
+            write_array(stacked, folder / "timeseries.npy")
+        for member in ("connectivity", "measures"):
+            for name, array in getattr(self, member).items():
+                write_array(np.asarray(array), folder / member / f"{name}.npy")
+        content = {
+            "format": _FORMAT,
+            "sha256": self.fingerprint(),
+            "n_volumes": lengths,
+            "provenance": self.provenance,
+        }
+        write_json(content, folder / "cohort.json")
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> "Cohort":
+        """Open a saved cohort; the arrays stay on disk (memory-mapped) until they are used.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder is not a saved cohort.
+        """
+        folder = Path(folder)
+        if not (folder / "cohort.json").is_file():
+            raise FileNotFoundError(
+                f"{folder} is not a cohort: it has no cohort.json. Make one with "
+                f"`brainograph build SOURCE {folder} --layout fmriprep|cpac|xcpd|tables`."
+            )
+        content = json.loads((folder / "cohort.json").read_text(encoding="utf-8"))
+        if content["format"] > _FORMAT:
+            raise ValueError(
+                f"{folder} has format {content['format']}, this version reads up to {_FORMAT}. "
+                "Write `pip install --upgrade brainograph`."
+            )
+        series = None
+        if content["n_volumes"] is not None:
+            stacked = np.load(folder / "timeseries.npy", mmap_mode="r")
+            ends = np.cumsum(content["n_volumes"])
+            series = np.split(stacked, ends[:-1]) if len(ends) else []
+        images = pd.DataFrame()
+        if (folder / "images.tsv").is_file():
+            images = read_tsv(folder / "images.tsv", index="participant_id")
+        return cls(
+            read_tsv(folder / "participants.tsv", index="participant_id"),
+            read_tsv(folder / "regions.tsv", index="region"),
+            timeseries=series,
+            connectivity=_arrays(folder / "connectivity"),
+            measures=_arrays(folder / "measures"),
+            images=images,
+            failures=read_tsv(folder / "failures.tsv"),
+            provenance=content["provenance"],
+        )
+
+
+def _is_list(key: Any) -> bool:
+    return not isinstance(key, (slice, int, np.integer))
+
+
+def _arrays(folder: Path) -> dict[str, np.ndarray]:
+    """Open every ``.npy`` of a folder, by name."""
+    return {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}

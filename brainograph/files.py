@@ -1,0 +1,93 @@
+"""Write files whole or not at all, and tables as BIDS writes them."""
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["read_tsv", "replace_on_success", "write_array", "write_json", "write_tsv"]
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def replace_on_success(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path that takes the place of ``target`` when the block succeeds.
+
+    The path may be made a file or a folder. A block that raises, or a process that is killed,
+    leaves an older ``target`` as it was.
+
+    Parameters
+    ----------
+    target : path
+        What is to be written.
+
+    Yields
+    ------
+    path
+        A sibling of ``target``, on the same file system, that does not exist yet.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with replace_on_success(folder / "note.txt") as path:
+    ...     _ = path.write_text("whole")
+    >>> [p.name for p in folder.iterdir()]
+    ['note.txt']
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        yield temporary
+        if target.is_dir():
+            old = temporary.with_suffix(".old")
+            target.rename(old)
+            temporary.rename(target)
+            _remove(old)
+        else:
+            os.replace(temporary, target)
+    finally:
+        _remove(temporary)
+
+
+def write_tsv(table: pd.DataFrame, path: str | os.PathLike[str], *, index: bool = False) -> None:
+    """Write a table as BIDS does: tabs, ``n/a`` for what is missing."""
+    with replace_on_success(path) as temporary:
+        table.to_csv(temporary, sep="\t", index=index, na_rep="n/a", lineterminator="\n")
+
+
+def read_tsv(path: str | os.PathLike[str], *, index: str | None = None) -> pd.DataFrame:
+    """Read a table written by :func:`write_tsv`; ``index`` names the column of row names.
+
+    Row names and any ``participant_id`` are kept as text, so that ``0042`` stays ``0042``.
+    """
+    text = dict.fromkeys({index, "participant_id"} - {None}, str)
+    table = pd.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False, dtype=text)
+    return table if index is None else table.set_index(index)
+
+
+def write_json(content: Any, path: str | os.PathLike[str]) -> None:
+    """Write JSON that a person can read."""
+    with replace_on_success(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def write_array(array: np.ndarray, path: str | os.PathLike[str]) -> None:
+    """Write one ``.npy`` file."""
+    with replace_on_success(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array)
