@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Graphs of one brain, and the graph of a population."""

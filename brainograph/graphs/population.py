@@ -1,0 +1,532 @@
+"""The population graph: participants are nodes, similar participants are joined.
+
+These functions look across participants: an estimator's ``fit`` calls them, and learns
+``sigma`` (:func:`mean_distance`) on its labelled training rows.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+Metric = Literal["correlation", "cosine", "euclidean"]
+Combine = Literal["product", "similarity", "phenotype"]
+
+CATEGORICAL = ("sex", "site")
+CONTINUOUS: Mapping[str, float] = MappingProxyType({"age": 2.0})
+
+_TIE = 1e-6  # affinities are single precision: closer than this they are equal
+_Term = Callable[[slice], NDArray[np.float32]]
+_BLOCK = 2**24  # affinities computed at a time: 64 MiB
+
+
+def phenotype_agreement(
+    phenotype: pd.DataFrame,
+    other: pd.DataFrame | None = None,
+    *,
+    categorical: Sequence[str] = CATEGORICAL,
+    continuous: Mapping[str, float] = CONTINUOUS,
+) -> NDArray[np.float32]:
+    r"""Count the phenotypes in which two participants agree.
+
+    .. math:: H_{ij} = \sum_h \gamma_h(i, j)
+
+    with γ = 1 where categories are equal or numbers differ by less than their tolerance, and 0
+    otherwise. A value missing on either side agrees with nothing [1]_.
+
+    Parameters
+    ----------
+    phenotype : DataFrame (S, .)
+        One row per participant.
+    other : DataFrame (Q, .), optional
+        The participants to compare with; the same ones by default.
+    categorical : sequence of str
+        Columns that agree when equal.
+    continuous : mapping of str to float
+        Columns that agree when they differ by less than this, in the column's unit.
+
+    Returns
+    -------
+    ndarray (S, S) or (S, Q), float32
+        Counts between 0 and the number of phenotypes. The diagonal is not cleared.
+
+    Raises
+    ------
+    ValueError
+        For a column that is absent, a continuous one that is not numeric, or a tolerance <= 0.
+
+    References
+    ----------
+    .. [1] Parisot et al. (2018). Disease prediction using graph convolutional networks.
+           Medical Image Analysis 48, 117-130.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> phenotype = pd.DataFrame({"sex": ["male", "male", None], "age": [20.0, 21.5, 21.0]})
+    >>> phenotype_agreement(phenotype, categorical=["sex"], continuous={"age": 1.0})
+    array([[2., 1., 0.],
+           [1., 2., 1.],
+           [0., 1., 1.]], dtype=float32)
+    """
+    other = phenotype if other is None else other
+    left, right, tolerance = _phenotype_columns(phenotype, other, categorical, continuous)
+    return _agreement(left, right, tolerance)
+
+
+def similarity(
+    features: ArrayLike,
+    other: ArrayLike | None = None,
+    *,
+    sigma: float | None = None,
+    metric: Metric = "correlation",
+) -> NDArray[np.float32]:
+    r"""Gaussian similarity of participants' features.
+
+    .. math:: s_{ij} = \exp\left(-\frac{d_{ij}^2}{2 \sigma^2}\right)
+
+    Parameters
+    ----------
+    features : array (S, F)
+        One row per participant.
+    other : array (Q, F), optional
+        The participants to compare with; the same ones by default.
+    sigma : float, optional
+        Width of the kernel, in units of the distance; ``mean_distance(features)`` by default.
+    metric : {"correlation", "cosine", "euclidean"}
+        The distance d: 1 - Pearson correlation, 1 - cosine, or Euclidean.
+
+    Returns
+    -------
+    ndarray (S, S) or (S, Q), float32
+        Similarities in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        For NaN, rows without direction (constant for "correlation", zero for "cosine"), or
+        sigma <= 0.
+
+    Examples
+    --------
+    >>> similarity([[1, 2, 3], [2, 4, 6], [3, 2, 1]], sigma=1.0).round(3)
+    array([[1.   , 1.   , 0.135],
+           [1.   , 1.   , 0.135],
+           [0.135, 0.135, 1.   ]], dtype=float32)
+    """
+    left = _directions(features, metric)
+    right = left if other is None else _directions(other, metric)
+    sigma = _checked_sigma(_mean_distance(left, metric) if sigma is None else sigma)
+    return _similarity(left, right, sigma, metric)
+
+
+def mean_distance(features: ArrayLike, *, metric: Metric = "correlation") -> float:
+    """Mean distance over the pairs of different participants: the usual ``sigma``.
+
+    Parameters
+    ----------
+    features : array (S, F)
+        One row per participant: in an estimator, the labelled training rows.
+    metric : {"correlation", "cosine", "euclidean"}
+        As in :func:`similarity`.
+
+    Returns
+    -------
+    float
+        In units of the distance.
+
+    Examples
+    --------
+    >>> mean_distance([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0]], metric="euclidean").__round__(3)
+    3.333
+    """
+    return _mean_distance(_directions(features, metric), metric)
+
+
+def population_graph(
+    features: ArrayLike | None,
+    phenotype: pd.DataFrame | None = None,
+    *,
+    categorical: Sequence[str] = CATEGORICAL,
+    continuous: Mapping[str, float] = CONTINUOUS,
+    combine: Combine = "product",
+    metric: Metric = "correlation",
+    sigma: float | None = None,
+    n_neighbors: int | None = None,
+    threshold: float | None = None,
+) -> NDArray[np.float32] | sparse.csr_array:
+    r"""Join participants by their phenotypes and the similarity of their features.
+
+    .. math:: A_{ij} = \exp\left(-\frac{d_{ij}^2}{2 \sigma^2}\right) \sum_h \gamma_h(i, j)
+
+    with the terms of :func:`similarity` and :func:`phenotype_agreement`. The graph is symmetric,
+    has a zero diagonal, and does not depend on the order of the rows.
+
+    Parameters
+    ----------
+    features : array (S, F) or None
+        One row per participant; None only with ``combine="phenotype"``.
+    phenotype : DataFrame (S, .), optional
+        Rows aligned with the features; not needed with ``combine="similarity"``.
+    categorical, continuous
+        As in :func:`phenotype_agreement`. H is the number of columns named.
+    combine : {"product", "similarity", "phenotype"}
+        The product of both terms, or one of them alone.
+    metric, sigma
+        As in :func:`similarity`.
+    n_neighbors : int, optional
+        Keep each participant's strongest edges, and an edge that either end keeps. Edges as
+        strong as the last one kept (to 1e-6) are kept too: no tie is broken by row order.
+    threshold : float, optional
+        Drop edges weaker than this.
+
+    Returns
+    -------
+    ndarray (S, S), float32, or csr_array (S, S) where ``n_neighbors`` or ``threshold`` is given
+        Affinities in [0, H], or in [0, 1] for ``combine="similarity"``.
+
+    Raises
+    ------
+    ValueError
+        As :func:`similarity` and :func:`phenotype_agreement`, and where rows do not match.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> features = [[1, 2, 3], [1, 2, 3.5], [3, 2, 1]]
+    >>> phenotype = pd.DataFrame({"site": ["NYU", "NYU", "UM"], "age": [10, 14, 10.5]})
+    >>> graph = population_graph(features, phenotype, categorical=["site"], sigma=1.0)
+    >>> graph.round(2)
+    array([[0.  , 1.  , 0.14],
+           [1.  , 0.  , 0.  ],
+           [0.14, 0.  , 0.  ]], dtype=float32)
+    """
+    order = _value_order(features, phenotype)
+    rows = None if features is None else np.asarray(features)[order]
+    table = None if phenotype is None else phenotype.iloc[order]
+    terms = _terms(rows, table, rows, table, categorical, continuous, combine, metric, sigma)
+    _check_options(n_neighbors, threshold)
+    back = np.argsort(order)
+    if n_neighbors is None and threshold is None:
+        return _dense(terms, len(order))[np.ix_(back, back)]
+    return _sparse(terms, len(order), n_neighbors, threshold)[back][:, back]
+
+
+def attach(
+    features: ArrayLike | None,
+    phenotype: pd.DataFrame | None,
+    new_features: ArrayLike | None,
+    new_phenotype: pd.DataFrame | None = None,
+    *,
+    categorical: Sequence[str] = CATEGORICAL,
+    continuous: Mapping[str, float] = CONTINUOUS,
+    combine: Combine = "product",
+    metric: Metric = "correlation",
+    sigma: float | None = None,
+    n_neighbors: int | None = None,
+    threshold: float | None = None,
+) -> NDArray[np.float32] | sparse.csr_array:
+    """Affinities of new participants to those of a population graph.
+
+    Every new participant is alone with the fitted ones, so a row does not change when other new
+    participants come or go.
+
+    Parameters
+    ----------
+    features, phenotype
+        The S participants of the graph, as in :func:`population_graph`.
+    new_features, new_phenotype
+        The Q new participants, with the same columns.
+    categorical, continuous, combine, metric, threshold
+        As in :func:`population_graph`.
+    sigma : float, optional
+        The width with which the graph was made; the fitted participants' mean distance by default.
+    n_neighbors : int, optional
+        Keep each new participant's strongest edges, ties included.
+
+    Returns
+    -------
+    ndarray (Q, S), float32, or csr_array (Q, S) where ``n_neighbors`` or ``threshold`` is given
+        A row per new participant. It equals the rows of the graph over both, before its edges
+        are thinned out.
+
+    Examples
+    --------
+    >>> attach([[1, 2, 3], [3, 2, 1]], None, [[1, 2, 4]], combine="similarity").round(2)
+    array([[1.  , 0.61]], dtype=float32)
+    """
+    options = categorical, continuous, combine, metric, sigma
+    terms = _terms(features, phenotype, new_features, new_phenotype, *options)
+    _check_options(n_neighbors, threshold)
+    shape = _length(new_features, new_phenotype), _length(features, phenotype)
+    blocks = [block for _, block in _blocks(terms, *shape)]
+    if n_neighbors is None and threshold is None:
+        return np.concatenate(blocks)
+    kept = [sparse.csr_array(_thinned(block, n_neighbors, threshold)) for block in blocks]
+    return sparse.vstack(kept, format="csr")
+
+
+def isolated(graph: NDArray | sparse.csr_array) -> NDArray[np.bool_]:
+    """Tell which participants have no edge.
+
+    Parameters
+    ----------
+    graph : array or csr_array (S, S) or (Q, S)
+        Affinities of :func:`population_graph` or :func:`attach`.
+
+    Returns
+    -------
+    ndarray (S,) or (Q,), bool
+        ``isolated(graph).sum()`` is their number.
+
+    Examples
+    --------
+    >>> isolated(np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]]))
+    array([False, False,  True])
+    """
+    return np.asarray(abs(graph).sum(axis=1)).ravel() == 0
+
+
+def _terms(
+    features: ArrayLike | None,
+    phenotype: pd.DataFrame | None,
+    new_features: ArrayLike | None,
+    new_phenotype: pd.DataFrame | None,
+    categorical: Sequence[str],
+    continuous: Mapping[str, float],
+    combine: Combine,
+    metric: Metric,
+    sigma: float | None,
+) -> list[_Term]:
+    """Return the factors of the affinity, as functions of the rows (new) that are wanted."""
+    if combine not in get_args(Combine):
+        raise ValueError(f"combine must be one of {get_args(Combine)}, got {combine!r}.")
+    terms: list[_Term] = []
+    if combine != "phenotype":
+        if features is None or new_features is None:
+            raise ValueError(f'combine={combine!r} needs features, or write combine="phenotype".')
+        right = _directions(features, metric)
+        width = _checked_sigma(_mean_distance(right, metric) if sigma is None else sigma)
+        if new_features is not features:  # in double precision, other new rows change no bit
+            left = _directions(new_features, metric)
+        else:  # in single precision, one triangle and twice as fast
+            left = right = right if metric == "euclidean" else right.astype(np.float32)
+        terms.append(lambda rows: _similarity(left[rows], right, width, metric))
+    if combine != "similarity":
+        if phenotype is None or new_phenotype is None:
+            raise ValueError(f'combine={combine!r} needs phenotype, or write combine="similarity".')
+        ours, theirs, tolerance = _phenotype_columns(
+            new_phenotype, phenotype, categorical, continuous
+        )
+        terms.append(lambda rows: _agreement(ours[rows], theirs, tolerance))
+    return terms
+
+
+def _length(features: ArrayLike | None, phenotype: pd.DataFrame | None) -> int:
+    lengths = {len(part) for part in (features, phenotype) if part is not None}  # type: ignore[arg-type]
+    if len(lengths) != 1:
+        raise ValueError(
+            f"features and phenotype have {sorted(lengths)} rows: give one row per participant in "
+            "both, in the same order."
+        )
+    return lengths.pop()
+
+
+def _value_order(features: ArrayLike | None, phenotype: pd.DataFrame | None) -> NDArray[np.intp]:
+    """Order participants by the bytes of their features.
+
+    A matrix product rounds its last bit by position: computed in this order, the graph of
+    shuffled rows is the shuffled graph.
+    """
+    length = _length(features, phenotype)
+    if features is None:
+        return np.arange(length)
+    rows = _finite(features)
+    return np.argsort(rows.view(f"V{rows.itemsize * rows.shape[1]}").ravel(), kind="stable")
+
+
+def _blocks(
+    terms: list[_Term], n_rows: int, n_columns: int
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Yield the affinities of some rows at a time to all columns."""
+    for rows in _row_blocks(n_rows, n_columns):
+        block = terms[0](rows)
+        for term in terms[1:]:
+            block *= term(rows)
+        yield rows, block
+
+
+def _row_blocks(n_rows: int, n_columns: int) -> list[slice]:
+    step = max(1, _BLOCK // n_columns)
+    return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
+
+
+def _dense(terms: list[_Term], n: int) -> NDArray[np.float32]:
+    graph = np.empty((n, n), dtype=np.float32)
+    for rows, block in _blocks(terms, n, n):
+        graph[rows] = block
+    for rows in _row_blocks(n, n):  # the two halves were rounded apart
+        graph[rows] = np.maximum(graph[rows], graph[:, rows].T)
+    np.fill_diagonal(graph, 0)
+    return graph
+
+
+def _sparse(
+    terms: list[_Term], n: int, n_neighbors: int | None, threshold: float | None
+) -> sparse.csr_array:
+    kept = []
+    for rows, block in _blocks(terms, n, n):
+        block[np.arange(len(block)), np.arange(rows.start, rows.stop)] = 0
+        kept.append(sparse.csr_array(_thinned(block, n_neighbors, threshold)))
+    graph = sparse.vstack(kept, format="csr")
+    return graph.maximum(graph.T)
+
+
+def _thinned(
+    block: NDArray[np.float32], n_neighbors: int | None, threshold: float | None
+) -> NDArray[np.float32]:
+    if threshold is not None:
+        block[block < threshold] = 0
+    if n_neighbors is not None and n_neighbors < block.shape[1]:
+        last = np.partition(block, -n_neighbors, axis=1)[:, -n_neighbors, None]
+        block[block < last * (1 - _TIE)] = 0
+    return block
+
+
+def _phenotype_columns(
+    phenotype: pd.DataFrame,
+    other: pd.DataFrame,
+    categorical: Sequence[str],
+    continuous: Mapping[str, float],
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Numbers (S, H) and (Q, H) and tolerances (H,), 0 for a category; missing is NaN."""
+    names = [*categorical, *continuous]
+    if isinstance(categorical, str) or not names:
+        raise ValueError(
+            f"name at least one phenotype, got categorical={categorical!r} and continuous="
+            f'{dict(continuous)}. Write categorical=["site"], continuous={{"age": 2.0}}.'
+        )
+    for table in (phenotype, other):
+        absent = [name for name in names if name not in table.columns]
+        if absent:
+            raise ValueError(f"phenotype has no column {absent}: it has {list(table.columns)}.")
+    bad = {name: width for name, width in continuous.items() if not width > 0}
+    if bad:
+        raise ValueError(f"tolerances must be > 0, got {bad}. For age +-2 write {{'age': 2.0}}.")
+    columns = []
+    for name in names:
+        both = pd.concat([phenotype[name].astype(object), other[name].astype(object)])
+        columns.append(_numbers(both) if name in continuous else _codes(both))
+    stacked = np.stack(columns, axis=1)
+    tolerance = np.array([0.0] * len(categorical) + list(continuous.values()))
+    return stacked[: len(phenotype)], stacked[len(phenotype) :], tolerance
+
+
+def _codes(values: pd.Series) -> NDArray[np.float64]:
+    codes = pd.factorize(values)[0]
+    return np.where(codes < 0, np.nan, codes)
+
+
+def _numbers(values: pd.Series) -> NDArray[np.float64]:
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float)
+    words = values[np.isnan(numbers) & values.notna().to_numpy()]
+    if len(words):
+        raise ValueError(
+            f"{values.name!r} is continuous but holds {words.iloc[0]!r}. Write it in categorical, "
+            "or make the column numeric with NaN for missing."
+        )
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def _agreement(left: NDArray, right: NDArray, tolerance: NDArray) -> NDArray[np.float32]:
+    count = np.zeros((len(left), len(right)), dtype=np.uint8)
+    for a, b, width in zip(left.T, right.T, tolerance, strict=True):
+        equal = np.abs(a[:, None] - b) < width if width else a[:, None] == b  # NaN: false
+        count += equal.view(np.uint8)
+    return count.astype(np.float32)
+
+
+def _finite(features: ArrayLike) -> NDArray[np.float64]:
+    rows = np.ascontiguousarray(features, dtype=np.float64)
+    if rows.ndim != 2 or rows.shape[1] == 0:
+        raise ValueError(f"features must have the shape (S, F), got {rows.shape}.")
+    broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if len(broken):
+        raise ValueError(
+            f"features of {len(broken)} participants hold NaN or infinity (rows "
+            f"{broken[:5].tolist()}): impute or drop them."
+        )
+    return rows
+
+
+def _directions(features: ArrayLike, metric: Metric) -> NDArray[np.float64]:
+    """Rows whose products give the distance: unit vectors, or the features for "euclidean"."""
+    if metric not in get_args(Metric):
+        raise ValueError(f"metric must be one of {get_args(Metric)}, got {metric!r}.")
+    rows = _finite(features)
+    if metric == "euclidean":
+        return rows
+    if metric == "correlation":
+        flat = np.ptp(rows, axis=1) == 0
+        rows = rows - rows.mean(axis=1, keepdims=True)
+    else:
+        flat = ~rows.any(axis=1)
+    if flat.any():
+        raise ValueError(
+            f"features of {flat.sum()} participants have no variance (rows "
+            f"{np.flatnonzero(flat)[:5].tolist()}), so no {metric} with others: drop these "
+            'participants, or write metric="euclidean".'
+        )
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def _squared_distance(left: NDArray, right: NDArray, metric: Metric) -> NDArray[np.float32]:
+    product = left @ right.T  # numpy computes one triangle where right is left
+    if metric == "euclidean":
+        lengths = np.einsum("sf,sf->s", left, left)[:, None], np.einsum("sf,sf->s", right, right)
+        return np.maximum(lengths[0] + lengths[1] - 2 * product, 0).astype(np.float32)
+    distance = np.subtract(1, product, out=product).astype(np.float32, copy=False)
+    return np.square(distance, out=distance)
+
+
+def _similarity(left: NDArray, right: NDArray, sigma: float, metric: Metric) -> NDArray[np.float32]:
+    squared = _squared_distance(left, right, metric)
+    squared *= np.float32(-0.5 / sigma**2)
+    return np.exp(squared, out=squared)
+
+
+def _mean_distance(directions: NDArray, metric: Metric) -> float:
+    n = len(directions)
+    if n < 2:
+        raise ValueError(f"a mean distance needs at least 2 participants, got {n}: give sigma.")
+    if metric == "euclidean":
+        total = sum(
+            np.sqrt(_squared_distance(directions[rows], directions, metric)).sum(dtype=float)
+            for rows in _row_blocks(n, n)
+        )
+    else:  # sum over i != j of 1 - u_i . u_j
+        mean = directions.sum(axis=0, dtype=float)
+        total = n * n - mean @ mean
+    return float(total / (n * (n - 1)))
+
+
+def _checked_sigma(sigma: float) -> float:
+    if not sigma > 0:
+        raise ValueError(
+            f"sigma must be > 0, got {sigma}. It is in units of the distance: write "
+            "sigma=mean_distance(features); where that is 0 all features are the same."
+        )
+    return float(sigma)
+
+
+def _check_options(n_neighbors: int | None, threshold: float | None) -> None:
+    if n_neighbors is not None and (n_neighbors < 1 or n_neighbors != int(n_neighbors)):
+        raise ValueError(f"n_neighbors must be a whole number >= 1, got {n_neighbors}.")
+    if threshold is not None and not threshold > 0:
+        raise ValueError(
+            f"threshold must be > 0, got {threshold}. To keep all edges, leave it out."
+        )
