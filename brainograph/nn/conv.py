@@ -263,7 +263,7 @@ def make_conv(name: str, in_channels: int, out_channels: int) -> nn.Module:
         return _OURS[name](in_channels, out_channels)
     layer = getattr(pyg, name, None) if name in pyg.__all__ else None
     needs = [] if layer is None else list(inspect.signature(layer.__init__).parameters)[1:3]
-    if needs != ["in_channels", "out_channels"]:
+    if layer is None or needs != ["in_channels", "out_channels"]:
         raise ValueError(
             f"conv must be one of {', '.join(get_args(Conv))}, or a convolution of "
             "torch_geometric.nn that takes (in_channels, out_channels), such as 'GraphConv', "
