@@ -1,0 +1,6 @@
+"""Data to try things on: simulations with planted ground truth, and ABIDE."""
+
+from brainograph.datasets.scans import simulate_fmriprep
+from brainograph.datasets.simulate import simulate_cohort
+
+__all__ = ["simulate_cohort", "simulate_fmriprep"]
