@@ -1,1 +1,27 @@
-"""Placeholder."""
+"""Pictures of predictions and of brain graphs."""
+
+from brainograph.inspection.connectomes import (
+    plot_connectome,
+    plot_matrix,
+    plot_population_graph,
+    plot_windows,
+)
+from brainograph.inspection.plots import (
+    plot_calibration,
+    plot_confusion,
+    plot_models,
+    plot_roc,
+    plot_sites,
+)
+
+__all__ = [
+    "plot_calibration",
+    "plot_confusion",
+    "plot_connectome",
+    "plot_matrix",
+    "plot_models",
+    "plot_population_graph",
+    "plot_roc",
+    "plot_sites",
+    "plot_windows",
+]
