@@ -1,1 +1,34 @@
-"""Graphs of one brain, and the graph of a population."""
+"""Graphs of one brain, and the graph of a population.
+
+All but :mod:`~brainograph.graphs.population` sees one subject at a time and cannot leak.
+"""
+
+from brainograph.graphs.brain import brain_graph, dynamic_brain_graph, to_networkx
+from brainograph.graphs.measures import graph_measures
+from brainograph.graphs.node_features import alff, node_features, series_moments
+from brainograph.graphs.population import (
+    attach,
+    isolated,
+    mean_distance,
+    phenotype_agreement,
+    population_graph,
+    similarity,
+)
+from brainograph.graphs.sparsify import sparsify
+
+__all__ = [
+    "alff",
+    "attach",
+    "brain_graph",
+    "dynamic_brain_graph",
+    "graph_measures",
+    "isolated",
+    "mean_distance",
+    "node_features",
+    "phenotype_agreement",
+    "population_graph",
+    "series_moments",
+    "similarity",
+    "sparsify",
+    "to_networkx",
+]

@@ -36,7 +36,8 @@ def phenotype_agreement(
     .. math:: H_{ij} = \sum_h \gamma_h(i, j)
 
     with γ = 1 where categories are equal or numbers differ by less than their tolerance, and 0
-    otherwise. A value missing on either side agrees with nothing [1]_.
+    otherwise (Parisot et al. 2018, Medical Image Analysis 48, 117-130). A value missing on either
+    side agrees with nothing.
 
     Parameters
     ----------
@@ -58,11 +59,6 @@ def phenotype_agreement(
     ------
     ValueError
         For a column that is absent, a continuous one that is not numeric, or a tolerance <= 0.
-
-    References
-    ----------
-    .. [1] Parisot et al. (2018). Disease prediction using graph convolutional networks.
-           Medical Image Analysis 48, 117-130.
 
     Examples
     --------
@@ -108,8 +104,7 @@ def similarity(
     Raises
     ------
     ValueError
-        For NaN, rows without direction (constant for "correlation", zero for "cosine"), or
-        sigma <= 0.
+        For NaN, constant rows ("correlation"), zero rows ("cosine"), or sigma <= 0.
 
     Examples
     --------
@@ -205,6 +200,7 @@ def population_graph(
            [1.  , 0.  , 0.  ],
            [0.14, 0.  , 0.  ]], dtype=float32)
     """
+    features = None if combine == "phenotype" else features
     order = _value_order(features, phenotype)
     rows = None if features is None else np.asarray(features)[order]
     table = None if phenotype is None else phenotype.iloc[order]
@@ -251,8 +247,7 @@ def attach(
     Returns
     -------
     ndarray (Q, S), float32, or csr_array (Q, S) where ``n_neighbors`` or ``threshold`` is given
-        A row per new participant. It equals the rows of the graph over both, before its edges
-        are thinned out.
+        The rows of the graph over both, for the same sigma and before edges are thinned out.
 
     Examples
     --------
@@ -263,9 +258,9 @@ def attach(
     terms = _terms(features, phenotype, new_features, new_phenotype, *options)
     _check_options(n_neighbors, threshold)
     shape = _length(new_features, new_phenotype), _length(features, phenotype)
-    blocks = [block for _, block in _blocks(terms, *shape)]
+    blocks = (block for _, block in _blocks(terms, *shape))
     if n_neighbors is None and threshold is None:
-        return np.concatenate(blocks)
+        return np.concatenate(list(blocks))
     kept = [sparse.csr_array(_thinned(block, n_neighbors, threshold)) for block in blocks]
     return sparse.vstack(kept, format="csr")
 
@@ -302,7 +297,7 @@ def _terms(
     metric: Metric,
     sigma: float | None,
 ) -> list[_Term]:
-    """Return the factors of the affinity, as functions of the rows (new) that are wanted."""
+    """Return the factors of the affinity, as functions of the new rows that are wanted."""
     if combine not in get_args(Combine):
         raise ValueError(f"combine must be one of {get_args(Combine)}, got {combine!r}.")
     terms: list[_Term] = []
@@ -311,9 +306,9 @@ def _terms(
             raise ValueError(f'combine={combine!r} needs features, or write combine="phenotype".')
         right = _directions(features, metric)
         width = _checked_sigma(_mean_distance(right, metric) if sigma is None else sigma)
-        if new_features is not features:  # in double precision, other new rows change no bit
+        if new_features is not features:  # double, so that rounding hides how many rows came along
             left = _directions(new_features, metric)
-        else:  # in single precision, one triangle and twice as fast
+        else:  # single precision, and one triangle of the product: four times as fast
             left = right = right if metric == "euclidean" else right.astype(np.float32)
         terms.append(lambda rows: _similarity(left[rows], right, width, metric))
     if combine != "similarity":
@@ -504,14 +499,15 @@ def _mean_distance(directions: NDArray, metric: Metric) -> float:
     if n < 2:
         raise ValueError(f"a mean distance needs at least 2 participants, got {n}: give sigma.")
     if metric == "euclidean":
-        total = sum(
-            np.sqrt(_squared_distance(directions[rows], directions, metric)).sum(dtype=float)
-            for rows in _row_blocks(n, n)
-        )
-    else:  # sum over i != j of 1 - u_i . u_j
-        mean = directions.sum(axis=0, dtype=float)
-        total = n * n - mean @ mean
-    return float(total / (n * (n - 1)))
+        total = 0.0
+        for rows in _row_blocks(n, n):
+            squared = _squared_distance(directions[rows], directions, metric)
+            total += np.sqrt(squared).sum(dtype=float)
+    else:  # the sum over i != j of 1 - u_i . u_j
+        summed = directions.sum(axis=0)
+        total = n * n - summed @ summed
+    mean = float(total / (n * (n - 1)))
+    return mean if mean > 1e-12 else 0.0
 
 
 def _checked_sigma(sigma: float) -> float:
