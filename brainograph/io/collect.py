@@ -70,7 +70,7 @@ def _attempt(
             result = {name: np.asarray(value) for name, value in read(*sources).items()}
         if done is not None:
             with replace_on_success(done) as part, part.open("wb") as file:
-                np.savez(file, allow_pickle=False, **result)  # type: ignore[arg-type]
+                np.savez(file, allow_pickle=False, **result)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -94,7 +94,7 @@ def collect(
     work_dir: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> tuple[dict[str, Result], pd.DataFrame]:
-    """Call ``read(*paths)`` for each task, in parallel, and keep what succeeds.
+    """Call ``read(*sources)`` for each task, in parallel, and keep what succeeds.
 
     Parameters
     ----------

@@ -40,7 +40,7 @@ def fill_missing(array: np.ndarray, *, axis: int = 0) -> np.ndarray:
 
 
 def read_text(path: str | os.PathLike[str]) -> tuple[np.ndarray, list[str] | None]:
-    """Read a table of numbers, with or without a header.
+    r"""Read a table of numbers, with or without a header.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def read_text(path: str | os.PathLike[str]) -> tuple[np.ndarray, list[str] | Non
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "one.1D"
-    >>> _ = path.write_text("#101\\t#102\\n1.5\\t2\\n3\\t4\\n")
+    >>> _ = path.write_text("#101\t#102\n1.5\t2\n3\t4\n")
     >>> read_text(path)
     (array([[1.5, 2. ],
            [3. , 4. ]]), ['101', '102'])
