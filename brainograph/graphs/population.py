@@ -5,6 +5,7 @@ These functions look across participants: an estimator's ``fit`` calls them, and
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -20,8 +21,9 @@ CATEGORICAL = ("sex", "site")
 CONTINUOUS: Mapping[str, float] = MappingProxyType({"age": 2.0})
 
 _TIE = 1e-6  # affinities are single precision: closer than this they are equal
-_Term = Callable[[slice], NDArray[np.float32]]
 _BLOCK = 2**24  # affinities computed at a time: 64 MiB
+_Term = Callable[[slice], NDArray[np.float32]]
+_Participants = tuple[ArrayLike | None, pd.DataFrame | None]
 
 
 def phenotype_agreement(
@@ -53,16 +55,15 @@ def phenotype_agreement(
     Returns
     -------
     ndarray (S, S) or (S, Q), float32
-        Counts between 0 and the number of phenotypes. The diagonal is not cleared.
+        Counts between 0 and the number of phenotypes, the diagonal included.
 
     Raises
     ------
     ValueError
-        For a column that is absent, a continuous one that is not numeric, or a tolerance <= 0.
+        For an absent column, a continuous one that is not numeric, or a tolerance <= 0.
 
     Examples
     --------
-    >>> import pandas as pd
     >>> phenotype = pd.DataFrame({"sex": ["male", "male", None], "age": [20.0, 21.5, 21.0]})
     >>> phenotype_agreement(phenotype, categorical=["sex"], continuous={"age": 1.0})
     array([[2., 1., 0.],
@@ -115,8 +116,9 @@ def similarity(
     """
     left = _directions(features, metric)
     right = left if other is None else _directions(other, metric)
-    sigma = _checked_sigma(_mean_distance(left, metric) if sigma is None else sigma)
-    return _similarity(left, right, sigma, metric)
+    return _similarity(
+        left, right, _mean_distance(left, metric) if sigma is None else sigma, metric
+    )
 
 
 def mean_distance(features: ArrayLike, *, metric: Metric = "correlation") -> float:
@@ -191,7 +193,6 @@ def population_graph(
 
     Examples
     --------
-    >>> import pandas as pd
     >>> features = [[1, 2, 3], [1, 2, 3.5], [3, 2, 1]]
     >>> phenotype = pd.DataFrame({"site": ["NYU", "NYU", "UM"], "age": [10, 14, 10.5]})
     >>> graph = population_graph(features, phenotype, categorical=["site"], sigma=1.0)
@@ -203,13 +204,14 @@ def population_graph(
     features = None if combine == "phenotype" else features
     order = _value_order(features, phenotype)
     rows = None if features is None else np.asarray(features)[order]
-    table = None if phenotype is None else phenotype.iloc[order]
-    terms = _terms(rows, table, rows, table, categorical, continuous, combine, metric, sigma)
+    people = rows, None if phenotype is None else phenotype.iloc[order]
+    terms = _terms(people, people, categorical, continuous, combine, metric, sigma)
     _check_options(n_neighbors, threshold)
     back = np.argsort(order)
     if n_neighbors is None and threshold is None:
         return _dense(terms, len(order))[np.ix_(back, back)]
-    return _sparse(terms, len(order), n_neighbors, threshold)[back][:, back]
+    graph = _sparse(terms, (len(order), len(order)), n_neighbors, threshold, loops=False)
+    return graph.maximum(graph.T)[back][:, back]
 
 
 def attach(
@@ -228,8 +230,7 @@ def attach(
 ) -> NDArray[np.float32] | sparse.csr_array:
     """Affinities of new participants to those of a population graph.
 
-    Every new participant is alone with the fitted ones, so a row does not change when other new
-    participants come or go.
+    A row does not change when other new participants come or go: each is alone with the fitted.
 
     Parameters
     ----------
@@ -254,29 +255,25 @@ def attach(
     >>> attach([[1, 2, 3], [3, 2, 1]], None, [[1, 2, 4]], combine="similarity").round(2)
     array([[1.  , 0.61]], dtype=float32)
     """
-    options = categorical, continuous, combine, metric, sigma
-    terms = _terms(features, phenotype, new_features, new_phenotype, *options)
+    fitted, new = (features, phenotype), (new_features, new_phenotype)
+    terms = _terms(fitted, new, categorical, continuous, combine, metric, sigma)
     _check_options(n_neighbors, threshold)
-    shape = _length(new_features, new_phenotype), _length(features, phenotype)
-    blocks = (block for _, block in _blocks(terms, *shape))
+    shape = _length(*new), _length(*fitted)
     if n_neighbors is None and threshold is None:
-        return np.concatenate(list(blocks))
-    kept = [sparse.csr_array(_thinned(block, n_neighbors, threshold)) for block in blocks]
-    return sparse.vstack(kept, format="csr")
+        return np.concatenate([block for _, block in _blocks(terms, *shape)])
+    return _sparse(terms, shape, n_neighbors, threshold)
 
 
 def isolated(graph: NDArray | sparse.csr_array) -> NDArray[np.bool_]:
-    """Tell which participants have no edge.
+    """Tell which participants have no edge: ``isolated(graph).sum()`` is their number.
 
     Parameters
     ----------
     graph : array or csr_array (S, S) or (Q, S)
-        Affinities of :func:`population_graph` or :func:`attach`.
 
     Returns
     -------
     ndarray (S,) or (Q,), bool
-        ``isolated(graph).sum()`` is their number.
 
     Examples
     --------
@@ -287,10 +284,8 @@ def isolated(graph: NDArray | sparse.csr_array) -> NDArray[np.bool_]:
 
 
 def _terms(
-    features: ArrayLike | None,
-    phenotype: pd.DataFrame | None,
-    new_features: ArrayLike | None,
-    new_phenotype: pd.DataFrame | None,
+    fitted: _Participants,
+    new: _Participants,
     categorical: Sequence[str],
     continuous: Mapping[str, float],
     combine: Combine,
@@ -298,6 +293,7 @@ def _terms(
     sigma: float | None,
 ) -> list[_Term]:
     """Return the factors of the affinity, as functions of the new rows that are wanted."""
+    (features, phenotype), (new_features, new_phenotype) = fitted, new
     if combine not in get_args(Combine):
         raise ValueError(f"combine must be one of {get_args(Combine)}, got {combine!r}.")
     terms: list[_Term] = []
@@ -305,7 +301,7 @@ def _terms(
         if features is None or new_features is None:
             raise ValueError(f'combine={combine!r} needs features, or write combine="phenotype".')
         right = _directions(features, metric)
-        width = _checked_sigma(_mean_distance(right, metric) if sigma is None else sigma)
+        width = _mean_distance(right, metric) if sigma is None else sigma
         if new_features is not features:  # double, so that rounding hides how many rows came along
             left = _directions(new_features, metric)
         else:  # single precision, and one triangle of the product: four times as fast
@@ -314,9 +310,8 @@ def _terms(
     if combine != "similarity":
         if phenotype is None or new_phenotype is None:
             raise ValueError(f'combine={combine!r} needs phenotype, or write combine="similarity".')
-        ours, theirs, tolerance = _phenotype_columns(
-            new_phenotype, phenotype, categorical, continuous
-        )
+        tables = new_phenotype, phenotype
+        ours, theirs, tolerance = _phenotype_columns(*tables, categorical, continuous)
         terms.append(lambda rows: _agreement(ours[rows], theirs, tolerance))
     return terms
 
@@ -324,10 +319,7 @@ def _terms(
 def _length(features: ArrayLike | None, phenotype: pd.DataFrame | None) -> int:
     lengths = {len(part) for part in (features, phenotype) if part is not None}  # type: ignore[arg-type]
     if len(lengths) != 1:
-        raise ValueError(
-            f"features and phenotype have {sorted(lengths)} rows: give one row per participant in "
-            "both, in the same order."
-        )
+        raise ValueError(f"features and phenotype must have the same rows, got {sorted(lengths)}.")
     return lengths.pop()
 
 
@@ -349,10 +341,7 @@ def _blocks(
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Yield the affinities of some rows at a time to all columns."""
     for rows in _row_blocks(n_rows, n_columns):
-        block = terms[0](rows)
-        for term in terms[1:]:
-            block *= term(rows)
-        yield rows, block
+        yield rows, reduce(np.multiply, (term(rows) for term in terms))
 
 
 def _row_blocks(n_rows: int, n_columns: int) -> list[slice]:
@@ -371,25 +360,25 @@ def _dense(terms: list[_Term], n: int) -> NDArray[np.float32]:
 
 
 def _sparse(
-    terms: list[_Term], n: int, n_neighbors: int | None, threshold: float | None
+    terms: list[_Term],
+    shape: tuple[int, int],
+    n_neighbors: int | None,
+    threshold: float | None,
+    *,
+    loops: bool = True,
 ) -> sparse.csr_array:
+    """Keep of each row the edges above the threshold and the strongest, ties included."""
     kept = []
-    for rows, block in _blocks(terms, n, n):
-        block[np.arange(len(block)), np.arange(rows.start, rows.stop)] = 0
-        kept.append(sparse.csr_array(_thinned(block, n_neighbors, threshold)))
-    graph = sparse.vstack(kept, format="csr")
-    return graph.maximum(graph.T)
-
-
-def _thinned(
-    block: NDArray[np.float32], n_neighbors: int | None, threshold: float | None
-) -> NDArray[np.float32]:
-    if threshold is not None:
-        block[block < threshold] = 0
-    if n_neighbors is not None and n_neighbors < block.shape[1]:
-        last = np.partition(block, -n_neighbors, axis=1)[:, -n_neighbors, None]
-        block[block < last * (1 - _TIE)] = 0
-    return block
+    for rows, block in _blocks(terms, *shape):
+        if not loops:
+            block[np.arange(len(block)), np.arange(rows.start, rows.stop)] = 0
+        if threshold is not None:
+            block[block < threshold] = 0
+        if n_neighbors is not None and n_neighbors < shape[1]:
+            last = np.partition(block, -n_neighbors, axis=1)[:, -n_neighbors, None]
+            block[block < last * (1 - _TIE)] = 0
+        kept.append(sparse.csr_array(block))
+    return sparse.vstack(kept, format="csr")
 
 
 def _phenotype_columns(
@@ -415,15 +404,12 @@ def _phenotype_columns(
     columns = []
     for name in names:
         both = pd.concat([phenotype[name].astype(object), other[name].astype(object)])
-        columns.append(_numbers(both) if name in continuous else _codes(both))
-    stacked = np.stack(columns, axis=1)
+        columns.append(_numbers(both) if name in continuous else pd.factorize(both)[0])
+    stacked = np.stack(columns, axis=1).astype(float)
+    categories = stacked[:, : len(categorical)]
+    categories[categories < 0] = np.nan  # a view: factorize gives missing values -1
     tolerance = np.array([0.0] * len(categorical) + list(continuous.values()))
     return stacked[: len(phenotype)], stacked[len(phenotype) :], tolerance
-
-
-def _codes(values: pd.Series) -> NDArray[np.float64]:
-    codes = pd.factorize(values)[0]
-    return np.where(codes < 0, np.nan, codes)
 
 
 def _numbers(values: pd.Series) -> NDArray[np.float64]:
@@ -465,17 +451,16 @@ def _directions(features: ArrayLike, metric: Metric) -> NDArray[np.float64]:
     rows = _finite(features)
     if metric == "euclidean":
         return rows
-    if metric == "correlation":
-        flat = np.ptp(rows, axis=1) == 0
-        rows = rows - rows.mean(axis=1, keepdims=True)
-    else:
-        flat = ~rows.any(axis=1)
-    if flat.any():
+    flat = np.flatnonzero(
+        np.ptp(rows, axis=1) == 0 if metric == "correlation" else ~rows.any(axis=1)
+    )
+    if len(flat):
         raise ValueError(
-            f"features of {flat.sum()} participants have no variance (rows "
-            f"{np.flatnonzero(flat)[:5].tolist()}), so no {metric} with others: drop these "
-            'participants, or write metric="euclidean".'
+            f"features of {len(flat)} participants are constant (rows {flat[:5].tolist()}), so "
+            f'they have no {metric} with others: drop these, or write metric="euclidean".'
         )
+    if metric == "correlation":
+        rows = rows - rows.mean(axis=1, keepdims=True)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
@@ -489,6 +474,11 @@ def _squared_distance(left: NDArray, right: NDArray, metric: Metric) -> NDArray[
 
 
 def _similarity(left: NDArray, right: NDArray, sigma: float, metric: Metric) -> NDArray[np.float32]:
+    if not sigma > 0:
+        raise ValueError(
+            f"sigma must be > 0, got {sigma}. It is in units of the distance: write "
+            "sigma=mean_distance(features); where that is 0 all features are the same."
+        )
     squared = _squared_distance(left, right, metric)
     squared *= np.float32(-0.5 / sigma**2)
     return np.exp(squared, out=squared)
@@ -510,19 +500,8 @@ def _mean_distance(directions: NDArray, metric: Metric) -> float:
     return mean if mean > 1e-12 else 0.0
 
 
-def _checked_sigma(sigma: float) -> float:
-    if not sigma > 0:
-        raise ValueError(
-            f"sigma must be > 0, got {sigma}. It is in units of the distance: write "
-            "sigma=mean_distance(features); where that is 0 all features are the same."
-        )
-    return float(sigma)
-
-
 def _check_options(n_neighbors: int | None, threshold: float | None) -> None:
     if n_neighbors is not None and (n_neighbors < 1 or n_neighbors != int(n_neighbors)):
         raise ValueError(f"n_neighbors must be a whole number >= 1, got {n_neighbors}.")
     if threshold is not None and not threshold > 0:
-        raise ValueError(
-            f"threshold must be > 0, got {threshold}. To keep all edges, leave it out."
-        )
+        raise ValueError(f"threshold must be > 0, got {threshold}; without one write None.")
