@@ -1,1 +1,22 @@
-"""Placeholder."""
+"""Readers: files on disk to a :class:`~brainograph.cohort.Cohort`.
+
+Each reader takes a folder, matches it with a table of participants and returns a cohort; what
+could not be read is in ``cohort.failures`` with its reason.
+"""
+
+from brainograph.io.atlas import Atlas, load_atlas
+from brainograph.io.collect import collect
+from brainograph.io.cpac import read_cpac
+from brainograph.io.extraction import extract_series
+from brainograph.io.fmriprep import read_fmriprep
+from brainograph.io.participants import read_participants
+
+__all__ = [
+    "Atlas",
+    "collect",
+    "extract_series",
+    "load_atlas",
+    "read_cpac",
+    "read_fmriprep",
+    "read_participants",
+]

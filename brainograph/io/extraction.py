@@ -17,10 +17,12 @@ from brainograph.io.atlas import Atlas, load_atlas
 try:
     from isal import igzip, isal_zlib
 
-    _BROKEN: tuple[type[Exception], ...] = (zlib.error, isal_zlib.error)
+    _DECOMPRESSION: tuple[type[Exception], ...] = (zlib.error, isal_zlib.error)
 except ImportError:  # the extra "fastio" is not installed
     igzip = None
-    _BROKEN = (zlib.error,)
+    _DECOMPRESSION = (zlib.error,)
+
+_BROKEN: tuple[type[Exception], ...] = (EOFError, gzip.BadGzipFile, *_DECOMPRESSION)
 
 __all__ = ["extract_series", "labels_on_grid"]
 
@@ -90,7 +92,7 @@ def _stream(image: Any) -> Iterator[np.ndarray]:
                 yield volume
                 n_read += 1
             file.read(1)  # a gzip file ends with a checksum, tested when its end is reached
-    except (EOFError, gzip.BadGzipFile, *_BROKEN) as error:
+    except _BROKEN as error:
         if n_read == n_volumes:
             raise ValueError(f"damaged: the volumes are there, but {error}") from error
         raise ValueError(f"truncated: {n_read} of {n_volumes} volumes can be read") from error
