@@ -72,7 +72,7 @@ def draw_confounds(
     millimetres = motion * [1, 1, 1, *[_HEAD_RADIUS] * 3]
     steps = millimetres.diff()
     tissue = pd.DataFrame(
-        0.5 * rng.normal(size=(n_volumes, 3)).cumsum(axis=0),
+        0.3 * rng.normal(size=(n_volumes, 3)).cumsum(axis=0),
         columns=["csf", "white_matter", "global_signal"],
     )
     tissue = tissue - tissue.rolling(20, min_periods=1).mean()

@@ -1,8 +1,8 @@
 """Simulated scans: a small data set as fMRIPrep leaves it, to run the whole path on."""
 
 import os
+from collections import deque
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,33 +35,28 @@ _SLOPE = 8.0  # of the stored integers; 1 % of the signal is about six steps
 
 @dataclass(frozen=True)
 class _Brain:
-    """The template at one resolution, its mask and its parcels."""
+    """The MNI template at one resolution; V voxels are in its mask."""
 
-    resolution: int  # mm
-    n_regions: int
+    affine: np.ndarray
+    mask: np.ndarray
+    tissue: np.ndarray  # (V,), 0 to 1
+    labels: np.ndarray  # (V,), the nearest region within the radius, or 0
 
-    @cached_property
-    def template(self) -> nib.Nifti1Image:
-        return load_mni152_template(resolution=self.resolution)
-
-    @cached_property
-    def mask(self) -> np.ndarray:
-        image = load_mni152_brain_mask(resolution=self.resolution)
-        return np.asarray(image.dataobj) > 0
-
-    @cached_property
-    def labels(self) -> np.ndarray:
-        """Label of each voxel of the mask: its nearest region within the radius, or 0."""
-        centres = mni_regions(self.n_regions)
-        xyz = nib.affines.apply_affine(self.template.affine, np.argwhere(self.mask))
-        distance, nearest = cKDTree(centres[["x", "y", "z"]]).query(xyz)
-        return np.where(distance <= _RADIUS, nearest + 1, 0)
+    @classmethod
+    def load(cls, resolution: int, regions: pd.DataFrame) -> "_Brain":
+        """Take nilearn's own template and mask, at so many millimetres."""
+        template = load_mni152_template(resolution=resolution)
+        mask = load_mni152_brain_mask(resolution=resolution).get_fdata() > 0
+        xyz = nib.affines.apply_affine(template.affine, np.argwhere(mask))
+        distance, nearest = cKDTree(regions[["x", "y", "z"]]).query(xyz)
+        labels = np.where(distance <= _RADIUS, nearest + 1, 0)
+        return cls(template.affine, mask, template.get_fdata()[mask], labels)
 
     def image(self, values: np.ndarray, *, slope: float = 1.0) -> nib.Nifti1Image:
         """Return an int16 image of the values (V,) or (T, V) of the mask."""
         stored = np.zeros((*self.mask.shape, *values.shape[:-1]), dtype=np.int16)
         stored[self.mask] = np.rint(values / slope).T
-        image = nib.Nifti1Image(stored, self.template.affine)
+        image = nib.Nifti1Image(stored, self.affine)
         image.header.set_slope_inter(slope, 0)
         image.header.set_xyzt_units("mm", "sec")
         image.header["sform_code"] = image.header["qform_code"] = 4
@@ -72,13 +67,13 @@ def _bold(
     series: np.ndarray, artefacts: np.ndarray, brain: _Brain, rng: np.random.Generator
 ) -> np.ndarray:
     """Mix regional series (T, R) and artefacts (T, A), in per cent, to voxels (T, V)."""
-    n_voxels = int(brain.mask.sum())
     voxels = np.argwhere(brain.mask)
+    n_voxels = len(voxels)
     ramps = np.column_stack([np.ones(n_voxels), voxels / voxels.max(axis=0) - 0.5])
-    weights = rng.normal(size=(artefacts.shape[1], 4)) @ ramps.T
+    weights = 0.6 * rng.normal(size=(artefacts.shape[1], 4)) @ ramps.T
     per_cent = np.column_stack([np.zeros(len(series)), series])[:, brain.labels]
     per_cent = per_cent + artefacts @ weights + rng.normal(0, 1.5, (len(series), n_voxels))
-    baseline = 6000 * np.asarray(brain.template.dataobj)[brain.mask].clip(0.2)
+    baseline = 6000 * brain.tissue.clip(0.2)
     return baseline * (1 + per_cent / 100)
 
 
@@ -87,6 +82,7 @@ def _write_participant(
     participant: str,
     *,
     person: dict[str, Any],
+    regions: pd.DataFrame,
     truth: dict[str, Any],
     brains: tuple[_Brain, _Brain],
     n_volumes: tuple[int, int],
@@ -95,7 +91,6 @@ def _write_participant(
     """Write the scans of one participant; the seed is theirs alone."""
     rng = np.random.default_rng(seed)
     functional, anatomical = brains
-    regions = mni_regions(functional.n_regions)
     t_r, length = person["repetition_time"], int(rng.integers(*n_volumes, endpoint=True))
     series = regional_series(
         length,
@@ -117,7 +112,7 @@ def _write_participant(
     image = functional.image(_bold(series, artefacts, functional, rng), slope=_SLOPE)
     image.header["pixdim"][4] = t_r
     image.to_filename(f"{stem}_{_SPACE}_desc-preproc_bold.nii.gz")
-    functional.image(np.ones(functional.mask.sum())).to_filename(
+    functional.image(np.ones_like(functional.tissue)).to_filename(
         f"{stem}_{_SPACE}_desc-brain_mask.nii.gz"
     )
     sidecar = {"RepetitionTime": t_r, "TaskName": "rest", "SkullStripped": True}
@@ -125,8 +120,8 @@ def _write_participant(
     write_tsv(confounds, f"{stem}_desc-confounds_timeseries.tsv")
     write_json({"csf": {"Method": "Mean"}}, f"{stem}_desc-confounds_timeseries.json")
 
-    tissue = 1000 * np.asarray(anatomical.template.dataobj)[anatomical.mask]
-    tissue = tissue * rng.normal(1, 0.05) + rng.normal(0, 20, tissue.shape)
+    tissue = 1000 * anatomical.tissue * rng.normal(1, 0.05)
+    tissue += rng.normal(0, 20, tissue.shape)
     anatomical.image(tissue).to_filename(anat / f"{participant}_{_SPACE}_desc-preproc_T1w.nii.gz")
 
 
@@ -152,10 +147,10 @@ def _write_tables(
     write_json(description, folder / "dataset_description.json")
 
 
-def _write_atlas(folder: Path, brain: _Brain) -> None:
+def _write_atlas(folder: Path, brain: _Brain, regions: pd.DataFrame) -> None:
     """Write the label image and its table of names."""
     brain.image(brain.labels).to_filename(folder / "atlas.nii.gz")
-    names = mni_regions(brain.n_regions).reset_index()[["label", "region"]]
+    names = regions.reset_index()[["label", "region"]]
     write_tsv(names.set_axis(["index", "name"], axis=1), folder / "atlas.tsv")
 
 
@@ -181,10 +176,10 @@ def simulate_fmriprep(
     n_regions: int = 24,
     n_volumes: tuple[int, int] = (90, 110),
     n_sites: int = 3,
-    effect: float = 4.0,
+    effect: float = 3.0,
     missing: float = 0.05,
     random_state: int = 0,
-    n_jobs: int | None = None,
+    n_jobs: int = 1,
     overwrite: bool = False,
     progress: bool = True,
 ) -> Path:
@@ -215,12 +210,12 @@ def simulate_fmriprep(
         Share of missing cells in ``age`` and ``sex``.
     random_state : int
         Seed: the same files whatever ``n_jobs``.
-    n_jobs : int, optional
+    n_jobs : int
         Participants written at once.
     overwrite : bool
         Whether an older simulation in ``folder`` is replaced.
     progress : bool
-        Whether a progress bar is shown.
+        Whether a terminal shows a progress bar.
 
     Returns
     -------
@@ -268,18 +263,19 @@ def simulate_fmriprep(
         "broken": broken,
         "without_scan": absent,
     }
-    brains = _Brain(8, n_regions), _Brain(4, n_regions)
+    brains = _Brain.load(8, regions), _Brain.load(4, regions)
     seeds = np.random.SeedSequence(random_state).spawn(n_subjects)
     with replace_on_success(folder) as part:
         part.mkdir()
         _write_tables(part, people, missing=missing, rng=rng)
-        _write_atlas(part, brains[1])
+        _write_atlas(part, brains[1], regions)
         write_json(truth, part / "truth.json")
         tasks = [
             delayed(_write_participant)(
                 part,
                 participant,
                 person=person,
+                regions=regions,
                 truth=truth,
                 brains=brains,
                 n_volumes=n_volumes,
@@ -290,8 +286,8 @@ def simulate_fmriprep(
             )
         ]
         written = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks)
-        console = Console(stderr=True, quiet=not progress)
-        for _ in track(written, "Writing scans", total=len(tasks), console=console):
-            pass
+        console = Console(stderr=True)
+        disable = not (progress and console.is_terminal)
+        deque(track(written, "Writing", total=len(tasks), console=console, disable=disable), 0)
         _truncate(next(part.glob(f"{broken}/func/*_bold.nii.gz")))
     return folder

@@ -70,7 +70,13 @@ def draw_participants(
     DataFrame (S, 5)
         ``site``, ``age`` (years), ``sex``, ``diagnosis`` (1 patient) and ``mean_fd`` (mm).
     """
-    shares = np.broadcast_to(np.asarray(prevalence, dtype=float), n_sites)
+    given = np.atleast_1d(np.asarray(prevalence, dtype=float))
+    if len(given) not in (1, n_sites):
+        raise ValueError(
+            f"prevalence must be one share or one for each of {n_sites} sites, got {len(given)}. "
+            "For a half everywhere write prevalence=0.5."
+        )
+    shares = np.broadcast_to(given, n_sites)
     if shares.min() < 0 or shares.max() > 1:
         raise ValueError(f"prevalence must be in [0, 1], got {prevalence}. For a half write 0.5.")
     site = rng.permutation(np.arange(n_subjects) % n_sites)
@@ -94,7 +100,15 @@ def draw_participants(
 def site_maps(
     n_sites: int, n_regions: int, *, site_effect: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw how each scanner loads on the regions: an artefact map (n_sites, R)."""
+    """Draw how each scanner loads on the regions: an artefact map (n_sites, R).
+
+    Raises
+    ------
+    ValueError
+        If ``site_effect`` would leave no room for the other factors.
+    """
+    if not 0 <= site_effect <= 4:
+        raise ValueError(f"site_effect must be in [0, 4], got {site_effect}. For none write 0.")
     return rng.normal(size=(n_sites, n_regions)).clip(-1.5, 1.5) * 0.2 * np.sqrt(site_effect)
 
 

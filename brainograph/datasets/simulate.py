@@ -95,7 +95,7 @@ def simulate_cohort(
     thickness_effect : float
         Cohen's d of cortical thinning in patients' affected regions.
     site_effect : float
-        Strength of each scanner's own pattern in the series, 0 to about 4.
+        Strength of each scanner's own pattern in the series, 0 to 4.
     prevalence : float or sequence of n_sites floats, optional
         Share of patients at each site. By default one half, and from 0.2 to 0.8 over the sites
         if there is a site effect: with ``effect=0`` site alone then predicts the diagnosis over
@@ -123,7 +123,7 @@ def simulate_cohort(
 
     Examples
     --------
-    >>> cohort = simulate_cohort(60, random_state=1)
+    >>> cohort = simulate_cohort(60)
     >>> cohort
     Cohort of 60 participants, 20 regions: timeseries of 80 to 120 volumes; connectivity fc;
     measures thickness
