@@ -152,7 +152,8 @@ def plot_population_graph(
     adjacency : array (S, S)
         Symmetric weights; 0 is no edge. The 5000 strongest edges are drawn.
     phenotype : DataFrame (S, .)
-        With the column ``color_by``.
+        With the column ``color_by``. Participants that the springs throw far out are drawn at
+        the border.
     color_by : {"site", "diagnosis"}
         What colours and shapes tell apart. Sites beyond the nine largest share one colour.
     seed : int
@@ -181,10 +182,18 @@ def plot_population_graph(
     graph = nx.from_numpy_array(weights + weights.T)
     layout = nx.spring_layout(graph, seed=seed, iterations=60)
     strongest = sorted(graph.edges(data="weight"), key=lambda edge: -abs(edge[2]))[:5000]
-    nx.draw_networkx_edges(
-        graph, layout, edgelist=strongest, ax=axes, edge_color=GREY, width=0.4, alpha=0.25
-    )
     position = np.array([layout[node] for node in graph])
+    low, high = np.quantile(position, [0.01, 0.99], axis=0)
+    position = np.clip(position, low, high)
+    nx.draw_networkx_edges(
+        graph,
+        dict(enumerate(position)),
+        edgelist=strongest,
+        ax=axes,
+        edge_color=GREY,
+        width=0.4,
+        alpha=0.25,
+    )
     groups = phenotype[color_by].map(_DIAGNOSES) if color_by == "diagnosis" else phenotype[color_by]
     groups = groups.astype(object).where(groups.notna(), "unknown").astype(str)
     largest = list(groups.value_counts().index[:9])
@@ -245,5 +254,5 @@ def plot_windows(
         axes.plot(where, edges[:, edge], linewidth=1.1, label=name, **line_style(rank))
     axes.plot(where, edges.mean(axis=1), color="black", linewidth=2, label="mean of all edges")
     axes.set(xlabel="window" if seconds is None else "time (s)", ylabel="connectivity")
-    axes.legend(frameon=False, fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return tidy(axes, grid="y")

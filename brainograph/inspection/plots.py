@@ -77,7 +77,7 @@ def plot_roc(
         part = _chosen(part, None, kind if (part["regime"] == kind).any() else None)
         lines += axes.plot(_GRID, _mean_roc(part), linewidth=1.3, **line_style(rank))
         labels.append(plain(other))
-    axes.legend(lines, labels, frameon=False, loc="lower right", handlelength=2.8, fontsize="small")
+    axes.legend(lines, labels, frameon=False, loc="lower right", handlelength=2.8, fontsize=9)
     axes.set(xlim=(0, 1), ylim=(0, 1.005), aspect="equal")
     axes.set(xlabel="1 - specificity (false positive rate)", ylabel="sensitivity")
     return tidy(axes)
@@ -120,9 +120,9 @@ def plot_calibration(
     centre = (observed + 1.92 / size) / (1 + 3.84 / size)
     half = 1.96 * np.sqrt(observed * (1 - observed) / size + 0.96 / size**2) / (1 + 3.84 / size)
     bars = np.abs([observed - (centre - half), centre + half - observed])
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, label="perfect calibration")
     axes.errorbar(predicted, observed, bars, fmt="o-", color=MAIN, linewidth=1.3, elinewidth=1)
-    axes.annotate("perfect", (0.9, 0.9), (0, 4), textcoords="offset points", ha="right")
+    axes.legend(frameon=False, loc="upper left")
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes.set(xlabel="predicted probability", ylabel="observed share of patients")
     return tidy(axes)
@@ -170,11 +170,14 @@ def plot_confusion(
     return axes
 
 
-def _dots(axes: Axes, rows: pd.DataFrame, *, names: list[str], chance: float | None) -> Axes:
-    """Draw one value with its interval in each row, the first on top."""
+def _dots(
+    axes: Axes, rows: pd.DataFrame, *, names: list[str], main: str, chance: float | None
+) -> Axes:
+    """Draw one value with its interval in each row, the first on top, the main model in colour."""
     places = np.arange(len(rows))[::-1]
-    axes.hlines(places, rows["low"], rows["high"], color=MAIN, linewidth=1.6)
-    axes.plot(rows["value"], places, "o", color=MAIN, markersize=5.5)
+    colors = np.where(rows["model"] == main, MAIN, GREY).tolist()
+    axes.hlines(places, rows["low"], rows["high"], colors=colors, linewidth=1.8)
+    axes.scatter(rows["value"], places, c=colors, s=34, zorder=3)
     if chance is not None:
         axes.axvline(chance, color=GREY, linewidth=1, linestyle="--", zorder=0)
     axes.set_yticks(places, names)
@@ -214,7 +217,8 @@ def plot_sites(
     rows = rows.sort_values(["n", "group"], ascending=[False, True])
     axes = new_axes(axes, size=(4.6, 1.2 + 0.26 * max(len(rows), 3)))
     names = [f"{plain(group)} ({n})" for group, n in zip(rows["group"], rows["n"], strict=True)]
-    _dots(axes, rows, names=names, chance=0.5 if metric.startswith("auc") else None)
+    chance = 0.5 if metric.startswith("auc") or metric == "balanced_accuracy" else None
+    _dots(axes, rows, names=names, main=rows["model"].iloc[0] if len(rows) else "", chance=chance)
     axes.set_xlabel(f"{metric.replace('_', ' ').replace('auc', 'AUC')}, 95 % interval")
     return axes
 
@@ -244,8 +248,8 @@ def plot_models(scores: pd.DataFrame, *, metric: str = "auc", axes: Axes | None 
         for model, regime in zip(rows["model"], rows["regime"], strict=True)
     ]
     chance = 0.5 if metric.startswith("auc") or metric == "balanced_accuracy" else None
-    _dots(axes, rows, names=names, chance=chance)
     first = rows.iloc[0]
+    _dots(axes, rows, names=names, main=first["model"], chance=chance)
     if np.isfinite(first["low"]):
         axes.axvspan(first["low"], first["high"], color=MAIN, alpha=0.1, linewidth=0, zorder=0)
     axes.set_xlabel(f"{metric.replace('_', ' ').replace('auc', 'AUC')}, 95 % interval")

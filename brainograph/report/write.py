@@ -76,7 +76,7 @@ def _run(contents: Contents) -> dict[str, str]:
     people = predictions.drop_duplicates("participant_id")
     patients = int(people["y_true"].sum())
     facts = {
-        "Participants": f"{len(people)}: {patients} patients, {len(people) - patients} controls",
+        "Participants": f"{len(people)} ({patients} patients, {len(people) - patients} controls)",
         "Sites": str(people["site"].nunique()) if "site" in people.columns else None,
         "Data": data.get("source"),
         "Atlas": data.get("atlas"),
