@@ -32,7 +32,7 @@ class Atlas:
         Voxel to world, in mm.
     regions : DataFrame (R, .)
         Indexed by region name: ``label``, centroid ``x``, ``y``, ``z`` in mm, ``hemisphere``
-        ("L" or "R" if at least 90 % of the region lies there).
+        ("L" or "R" if at least 75 % of the region lies there).
     """
 
     name: str
@@ -108,7 +108,7 @@ def _describe(volume: np.ndarray, affine: np.ndarray, names: pd.DataFrame | None
     right = np.bincount(place, world[:, 0] > 0) / counts
     table = pd.DataFrame(centroids.round(2), columns=["x", "y", "z"])
     table.insert(0, "label", labels)
-    table["hemisphere"] = np.select([left >= 0.9, right >= 0.9], ["L", "R"], default="")
+    table["hemisphere"] = np.select([left >= 0.75, right >= 0.75], ["L", "R"], default="")
     table["hemisphere"] = table["hemisphere"].where(table["hemisphere"] != "")
     return table.set_axis(pd.Index(_region_names(labels, names), name="region"))
 

@@ -89,8 +89,7 @@ def merge_runs(
 
 
 def _same_regions(results: Mapping[str, Result], runs: Sequence[str]) -> bool:
-    names = [results[run].get("regions") for run in runs]
-    return names[0] is None or all(np.array_equal(names[0], other) for other in names[1:])
+    return len({tuple(results[run].get("regions", np.empty(0)).tolist()) for run in runs}) == 1
 
 
 def _concatenated(runs: list[Result]) -> Result:
