@@ -1,7 +1,7 @@
 """The population graph: participants are nodes, similar participants are joined.
 
-These functions look across participants: an estimator's ``fit`` calls them, and learns
-``sigma`` (:func:`mean_distance`) on its labelled training rows.
+An estimator's ``fit`` calls these, and learns ``sigma`` (:func:`mean_distance`) on its labelled
+training rows: unlike the rest of this package they look across participants.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -71,8 +71,7 @@ def phenotype_agreement(
            [0., 1., 1.]], dtype=float32)
     """
     other = phenotype if other is None else other
-    left, right, tolerance = _phenotype_columns(phenotype, other, categorical, continuous)
-    return _agreement(left, right, tolerance)
+    return _agreement(*_phenotype_columns(phenotype, other, categorical, continuous))
 
 
 def similarity(
@@ -134,7 +133,6 @@ def mean_distance(features: ArrayLike, *, metric: Metric = "correlation") -> flo
     Returns
     -------
     float
-        In units of the distance.
 
     Examples
     --------
@@ -176,8 +174,8 @@ def population_graph(
     metric, sigma
         As in :func:`similarity`.
     n_neighbors : int, optional
-        Keep each participant's strongest edges, and an edge that either end keeps. Edges as
-        strong as the last one kept (to 1e-6) are kept too: no tie is broken by row order.
+        Keep each participant's strongest edges, and an edge that either end keeps. Edges equal
+        to the last one kept (to 1e-6) are kept too: no tie is broken by row order.
     threshold : float, optional
         Drop edges weaker than this.
 
@@ -237,7 +235,7 @@ def attach(
     features, phenotype
         The S participants of the graph, as in :func:`population_graph`.
     new_features, new_phenotype
-        The Q new participants, with the same columns.
+        The Q new participants.
     categorical, continuous, combine, metric, threshold
         As in :func:`population_graph`.
     sigma : float, optional
@@ -310,9 +308,8 @@ def _terms(
     if combine != "similarity":
         if phenotype is None or new_phenotype is None:
             raise ValueError(f'combine={combine!r} needs phenotype, or write combine="similarity".')
-        tables = new_phenotype, phenotype
-        ours, theirs, tolerance = _phenotype_columns(*tables, categorical, continuous)
-        terms.append(lambda rows: _agreement(ours[rows], theirs, tolerance))
+        a, b, widths = _phenotype_columns(new_phenotype, phenotype, categorical, continuous)
+        terms.append(lambda rows: _agreement(a[rows], b, widths))
     return terms
 
 
@@ -326,8 +323,7 @@ def _length(features: ArrayLike | None, phenotype: pd.DataFrame | None) -> int:
 def _value_order(features: ArrayLike | None, phenotype: pd.DataFrame | None) -> NDArray[np.intp]:
     """Order participants by the bytes of their features.
 
-    A matrix product rounds its last bit by position: computed in this order, the graph of
-    shuffled rows is the shuffled graph.
+    A product rounds its last bit by position: in this order a shuffle changes no value.
     """
     length = _length(features, phenotype)
     if features is None:
@@ -394,10 +390,9 @@ def _phenotype_columns(
             f"name at least one phenotype, got categorical={categorical!r} and continuous="
             f'{dict(continuous)}. Write categorical=["site"], continuous={{"age": 2.0}}.'
         )
-    for table in (phenotype, other):
-        absent = [name for name in names if name not in table.columns]
-        if absent:
-            raise ValueError(f"phenotype has no column {absent}: it has {list(table.columns)}.")
+    absent = [name for name in names if name not in phenotype or name not in other]
+    if absent:
+        raise ValueError(f"phenotype has no column {absent}: it has {list(phenotype.columns)}.")
     bad = {name: width for name, width in continuous.items() if not width > 0}
     if bad:
         raise ValueError(f"tolerances must be > 0, got {bad}. For age +-2 write {{'age': 2.0}}.")
@@ -437,10 +432,8 @@ def _finite(features: ArrayLike) -> NDArray[np.float64]:
         raise ValueError(f"features must have the shape (S, F), got {rows.shape}.")
     broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if len(broken):
-        raise ValueError(
-            f"features of {len(broken)} participants hold NaN or infinity (rows "
-            f"{broken[:5].tolist()}): impute or drop them."
-        )
+        rows_given = f"{len(broken)} participants (rows {broken[:5].tolist()})"
+        raise ValueError(f"features of {rows_given} hold NaN or infinity: impute or drop them.")
     return rows
 
 
