@@ -1,1 +1,5 @@
-"""Placeholder."""
+"""What users fit: scikit-learn's contract, one training loop, any device."""
+
+from brainograph.estimators.population import PopulationGraphClassifier
+
+__all__ = ["PopulationGraphClassifier"]

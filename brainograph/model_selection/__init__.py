@@ -1,1 +1,21 @@
-"""Placeholder."""
+"""Honest evaluation: splits, cross-validation and the controls that go with every model."""
+
+from brainograph.model_selection.controls import default_controls
+from brainograph.model_selection.cross_validation import cross_validate
+from brainograph.model_selection.results import Results
+from brainograph.model_selection.splits import (
+    Split,
+    Splits,
+    leave_one_site_out,
+    repeated_stratified,
+)
+
+__all__ = [
+    "Results",
+    "Split",
+    "Splits",
+    "cross_validate",
+    "default_controls",
+    "leave_one_site_out",
+    "repeated_stratified",
+]

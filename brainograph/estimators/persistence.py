@@ -1,0 +1,124 @@
+"""Model folders: tensors, tables and JSON; loading one never runs code that came with it."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import skops.io
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import brainograph
+from brainograph.files import read_tsv, replace_on_success, write_json, write_tsv
+
+__all__ = ["SavedModel", "read_model", "write_model"]
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """What a model folder holds.
+
+    Parameters
+    ----------
+    facts : mapping
+        JSON values: hyper-parameters, classes, region names.
+    tensors : mapping of name to tensor
+        Weights, features and graphs (``tensors.safetensors``).
+    objects : mapping of name to scikit-learn estimator
+        Fitted transformers (``transformers.skops``).
+    tables : mapping of name to DataFrame
+        Tables, written as TSV.
+    """
+
+    facts: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
+    objects: Mapping[str, Any]
+    tables: Mapping[str, pd.DataFrame]
+
+
+def write_model(model: SavedModel, folder: str | os.PathLike[str]) -> Path:
+    """Write a model folder, whole or not at all.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder exists and is not a model folder.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (folder / "model.json").is_file() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} exists and is not a model. Choose another folder.")
+    with replace_on_success(folder) as part:
+        part.mkdir()
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in model.tensors.items()}
+        save_file(tensors, part / "tensors.safetensors")
+        skops.io.dump(dict(model.objects), part / "transformers.skops")
+        for name, table in model.tables.items():
+            write_tsv(table, part / f"{name}.tsv")
+        files = {path.name: _sha256(path) for path in sorted(part.iterdir())}
+        facts = {
+            "format": _FORMAT,
+            "brainograph": brainograph.__version__,
+            "tables": list(model.tables),
+            "sha256": files,
+            **model.facts,
+        }
+        write_json(facts, part / "model.json")
+    return folder
+
+
+def read_model(folder: str | os.PathLike[str]) -> SavedModel:
+    """Read a model folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder is not a model, or lacks a file.
+    ValueError
+        If a file was changed after the model was saved, or holds types that are neither
+        scikit-learn's nor ours.
+    """
+    folder = Path(folder)
+    if not (folder / "model.json").is_file():
+        raise FileNotFoundError(
+            f"{folder} is not a model: it has no model.json. Make one with "
+            f"`brainograph fit CONFIG {folder}`."
+        )
+    facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    for name, expected in facts["sha256"].items():
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"the model {folder} lacks its file {name}.")
+        if _sha256(folder / name) != expected:
+            raise ValueError(
+                f"{folder / name} was changed after the model was saved: its SHA-256 does not "
+                "fit. Get the model anew from where it came from."
+            )
+    return SavedModel(
+        facts,
+        load_file(folder / "tensors.safetensors"),
+        _load_objects(folder / "transformers.skops"),
+        {name: read_tsv(folder / f"{name}.tsv") for name in facts["tables"]},
+    )
+
+
+def _load_objects(path: Path) -> dict[str, Any]:
+    """Load transformers; types outside scikit-learn, numpy and this package are refused."""
+    foreign = skops.io.get_untrusted_types(file=path)
+    ours = [name for name in foreign if name.startswith("brainograph.preprocessing.")]
+    strangers = sorted(set(foreign) - set(ours))
+    if strangers:
+        raise ValueError(
+            f"{path} holds types that could run code: {strangers}. Only transformers of "
+            "scikit-learn and brainograph can be loaded; fit the model anew with these."
+        )
+    return skops.io.load(path, trusted=ours)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

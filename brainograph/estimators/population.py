@@ -1,0 +1,445 @@
+"""The population graph classifier: participants are nodes, unlabelled ones are predicted."""
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+from torch_geometric.data import Data
+
+from brainograph.cohort import Cohort
+from brainograph.estimators.labels import check_labels
+from brainograph.estimators.member import Member, transform
+from brainograph.estimators.persistence import SavedModel, read_model, write_model
+from brainograph.estimators.population_edges import Joined, PopulationEdges
+from brainograph.estimators.training import resolve_device, train
+from brainograph.graphs.population import CATEGORICAL, CONTINUOUS, Metric, isolated
+from brainograph.nn.adjacency import Layout, from_tensor, to_tensor
+from brainograph.nn.population_gcn import PopulationGCN
+from brainograph.preprocessing.edges import Edges
+from brainograph.preprocessing.phenotypes import check_phenotypes
+
+__all__ = ["PopulationGraphClassifier"]
+
+
+class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
+    r"""Classify the participants of a cohort with a graph network over the population.
+
+    ``fit(cohort, y)`` joins all participants it is given by an edge
+    :math:`A_{ij} = \exp(-d_{ij}^2 / 2\sigma^2) \sum_h \gamma_h(i, j)` and learns from those with a
+    label; ``y == -1`` marks the others, whose features are seen and whose labels are not. The
+    feature pipeline and :math:`\sigma` are fitted on labelled training rows. Participants are
+    told apart by ``participant_id`` and nothing depends on their order.
+
+    ``predict_proba(cohort)`` takes fitted and new participants. For fitted ones it returns what
+    the network says of their node (*transductive*). Each new one is joined to the fitted graph
+    alone, listening to it without being heard (*inductive*): no other prediction changes.
+
+    Parameters
+    ----------
+    features : transformer, optional
+        From a :class:`~brainograph.cohort.Cohort` to (S, F), such as a scikit-learn pipeline; by
+        default the standardised Fisher-z edges of ``connectivity["fc"]``.
+    conv : str
+        ``"gcn"``, ``"cheb"``, ``"sage"``, ``"gat"`` or a convolution of ``torch_geometric.nn``.
+    hidden_channels, num_layers : int
+        Width and number of the graph convolutions.
+    dropout : float
+        Share of the inputs of each convolution that is dropped in training.
+    linear_skip : bool
+        Whether a linear path from features to logits runs beside the graph.
+    categorical : sequence of str
+        Phenotypes that join participants who have the same value.
+    continuous : mapping of str to float, optional
+        Phenotypes that join participants who differ by less than this; ``{"age": 2.0}`` by
+        default.
+    combine : {"product", "similarity", "phenotype", "none"}
+        Which terms make an edge; ``"none"`` leaves every participant alone (a control).
+    metric : {"correlation", "cosine", "euclidean"}
+        Distance of the features.
+    n_neighbors : int, optional
+        Keep each participant's strongest edges; all edges by default.
+    allow_diagnostic : bool
+        Whether phenotypes that follow from the diagnosis may make edges.
+    lr : float
+        Learning rate of Adam.
+    weight_decay, skip_weight_decay : float
+        L2 penalty of the graph path and of the linear path.
+    max_epochs, patience : int
+        Epochs at the most, and without a better validation loss.
+    validation_fraction : float
+        Share of the labelled participants on whom training is stopped early; 0 trains for
+        ``max_epochs`` on all.
+    refit : bool
+        Whether to train anew on all labelled participants for the best number of epochs.
+    n_members : int
+        Networks with other initial weights and validation splits, whose probabilities are
+        averaged.
+    layout : {"auto", "dense", "sparse"}
+        How the graph is stored; both give the same predictions to 1e-5.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ...
+    random_state : int
+        Seed of weights, dropout and validation splits.
+    progress : bool
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    classes_ : array (K,)
+        The labels.
+    participant_ids_ : list of str
+        The participants of the fitted graph.
+    graph_ : array (S, S) or sparse matrix
+        The (first member's) population graph, rows as ``participant_ids_``.
+    history_ : DataFrame
+        Training and validation loss by member and epoch.
+    n_isolated_ : int
+        Participants without an edge, predicted from their own features alone.
+
+    References
+    ----------
+    Parisot et al., Disease prediction using graph convolutional networks: application to autism
+    spectrum disorder and Alzheimer's disease, Medical Image Analysis 48, 2018.
+
+    Examples
+    --------
+    >>> from brainograph.datasets import simulate_cohort
+    >>> cohort = simulate_cohort(n_subjects=60, random_state=0)
+    >>> y = cohort.phenotype["diagnosis"].to_numpy().copy()
+    >>> y[:20] = -1
+    >>> model = PopulationGraphClassifier(max_epochs=20).fit(cohort, y)
+    >>> model.predict_proba(cohort[:20]).shape
+    (20, 2)
+    >>> model.regime(cohort[:20])[0]
+    'transductive'
+    """
+
+    def __init__(
+        self,
+        features: TransformerMixin | None = None,
+        *,
+        conv: str = "cheb",
+        hidden_channels: int = 16,
+        num_layers: int = 1,
+        dropout: float = 0.3,
+        linear_skip: bool = True,
+        categorical: Sequence[str] = CATEGORICAL,
+        continuous: Mapping[str, float] | None = None,
+        combine: Joined = "product",
+        metric: Metric = "correlation",
+        n_neighbors: int | None = None,
+        allow_diagnostic: bool = False,
+        lr: float = 0.005,
+        weight_decay: float = 5e-4,
+        skip_weight_decay: float = 5e-4,
+        max_epochs: int = 150,
+        patience: int = 20,
+        validation_fraction: float = 0.15,
+        refit: bool = True,
+        n_members: int = 1,
+        layout: Layout = "auto",
+        device: str = "auto",
+        random_state: int = 0,
+        progress: bool = False,
+    ) -> None:
+        self.features = features
+        self.conv = conv
+        self.hidden_channels = hidden_channels
+        self.num_layers = num_layers
+        self.dropout = dropout
+        self.linear_skip = linear_skip
+        self.categorical = categorical
+        self.continuous = continuous
+        self.combine = combine
+        self.metric = metric
+        self.n_neighbors = n_neighbors
+        self.allow_diagnostic = allow_diagnostic
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.skip_weight_decay = skip_weight_decay
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.refit = refit
+        self.n_members = n_members
+        self.layout = layout
+        self.device = device
+        self.random_state = random_state
+        self.progress = progress
+
+    def fit(self, cohort: Cohort, y: ArrayLike) -> "PopulationGraphClassifier":
+        """Build the population graph over everyone and learn from the labelled.
+
+        Parameters
+        ----------
+        cohort : Cohort (S)
+            All participants of the graph.
+        y : array (S,)
+            Integer labels, -1 for a participant without one.
+
+        Returns
+        -------
+        PopulationGraphClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            For labels of one class, phenotypes that are missing, follow from the diagnosis or
+            identify the participant, and settings outside their range.
+        """
+        labels = check_labels(y, cohort)
+        if not 0 <= self.validation_fraction < 1:
+            raise ValueError(
+                f"validation_fraction must be in [0, 1), got {self.validation_fraction}. "
+                "For 15 % of the labelled participants write validation_fraction=0.15."
+            )
+        phenotype = self._edges().of(cohort.phenotype)
+        order = np.argsort(cohort.participant_ids)
+        cohort, labels = cohort[order], labels[order]
+        self.classes_ = np.unique(labels[labels != -1])
+        self.participant_ids_ = cohort.participant_ids
+        self.region_names_ = cohort.regions.index.tolist()
+        self._phenotype = phenotype.iloc[order]
+        target = np.where(labels == -1, -1, np.searchsorted(self.classes_, labels))
+        seeds = np.random.SeedSequence(self.random_state).generate_state(self.n_members)
+        self._members = [self._fit_member(cohort, target, int(seed)) for seed in seeds]
+        self.n_isolated_ = self._count_isolated()
+        return self
+
+    def _edges(self) -> PopulationEdges:
+        """Return how participants are joined, or say what is wrong with the settings."""
+        edges = PopulationEdges(
+            tuple(self.categorical),
+            dict(CONTINUOUS if self.continuous is None else self.continuous),
+            self.combine,
+            self.metric,
+            self.n_neighbors,
+        )
+        check_phenotypes(edges.columns, allow_diagnostic=self.allow_diagnostic)
+        return edges
+
+    def _fit_member(self, cohort: Cohort, target: np.ndarray, seed: int) -> Member:
+        labelled = np.flatnonzero(target != -1)
+        if not self.validation_fraction:
+            return self._train_member(cohort, target, labelled, None, seed, self.max_epochs)
+        rows, held_out = train_test_split(
+            labelled,
+            test_size=self.validation_fraction,
+            stratify=target[labelled],
+            random_state=seed % 2**31,
+        )
+        member = self._train_member(cohort, target, rows, held_out, seed, self.max_epochs)
+        if not self.refit:
+            return member
+        epochs = int(member.history["validation"].idxmin())
+        refitted = self._train_member(cohort, target, labelled, None, seed, epochs)
+        refitted.history = member.history
+        return refitted
+
+    def _train_member(
+        self,
+        cohort: Cohort,
+        target: np.ndarray,
+        rows: np.ndarray,
+        held_out: np.ndarray | None,
+        seed: int,
+        epochs: int,
+    ) -> Member:
+        """Fit features, graph and network on ``rows``; stop early on ``held_out`` if given."""
+        device = resolve_device(self.device)
+        features = self._new_features().fit(cohort[np.sort(rows)], target[np.sort(rows)])
+        x = transform(features, cohort)
+        edges = self._edges()
+        sigma = edges.fit_sigma(x[rows])
+        graph = edges.join(x, cohort.phenotype, sigma)
+        adj = to_tensor(graph, layout=self.layout).to(device)
+        batch = Data(x=torch.from_numpy(x).to(device), adj=adj)
+        labels = torch.from_numpy(target).to(device)
+        learn = torch.from_numpy(np.sort(rows)).to(device)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            network = self._new_network(x.shape[1]).to(device)
+
+            def loss(batch: Data) -> Tensor:
+                return torch.nn.functional.cross_entropy(network(batch)[learn], labels[learn])
+
+            def validate() -> float:
+                logits = network(batch)[held_out]
+                return torch.nn.functional.cross_entropy(logits, labels[held_out]).item()
+
+            history = train(
+                network,
+                [batch],
+                loss=loss,
+                optimizer=self._new_optimizer(network),
+                max_epochs=epochs,
+                validate=None if held_out is None else validate,
+                patience=self.patience,
+                progress=self.progress,
+            )
+        return Member(features, sigma, batch.x, adj, network, history)
+
+    def _new_features(self) -> TransformerMixin:
+        if self.features is None:
+            return make_pipeline(Edges(), StandardScaler())
+        return clone(self.features)
+
+    def _new_network(self, in_channels: int) -> PopulationGCN:
+        return PopulationGCN(
+            in_channels,
+            len(self.classes_),
+            hidden_channels=self.hidden_channels,
+            num_layers=self.num_layers,
+            conv=self.conv,
+            dropout=self.dropout,
+            linear_skip=self.linear_skip,
+        )
+
+    def _new_optimizer(self, network: PopulationGCN) -> torch.optim.Optimizer:
+        skip = [] if network.skip is None else list(network.skip.parameters())
+        own = {id(parameter) for parameter in skip}
+        graph = [parameter for parameter in network.parameters() if id(parameter) not in own]
+        groups = [
+            {"params": graph, "weight_decay": self.weight_decay},
+            {"params": skip, "weight_decay": self.skip_weight_decay},
+        ]
+        return torch.optim.Adam([group for group in groups if group["params"]], lr=self.lr)
+
+    def _count_isolated(self) -> int:
+        if self.combine == "none":
+            return 0
+        count = int(isolated(self.graph_).sum())
+        if count:
+            warnings.warn(
+                f"{count} of {len(self.participant_ids_)} participants share no phenotype "
+                "with anybody and are predicted from their own features alone. Add a phenotype "
+                'that joins them, or write combine="similarity".',
+                stacklevel=3,
+            )
+        return count
+
+    @property
+    def graph_(self) -> sparse.csr_array:
+        """The population graph (S, S) of the first member."""
+        check_is_fitted(self, "_members")
+        return from_tensor(self._members[0].adj)
+
+    @property
+    def history_(self) -> pd.DataFrame:
+        """Training and validation loss, indexed by member and epoch."""
+        check_is_fitted(self, "_members")
+        return pd.concat(dict(enumerate(m.history for m in self._members)), names=["member"])
+
+    def regime(self, cohort: Cohort) -> np.ndarray:
+        """Tell how each participant is predicted: ``"transductive"`` or ``"inductive"`` (S,)."""
+        check_is_fitted(self, "_members")
+        known = pd.Index(self.participant_ids_).get_indexer(cohort.participant_ids)
+        return np.where(known >= 0, "transductive", "inductive")
+
+    def predict_proba(self, cohort: Cohort) -> np.ndarray:
+        """Return the probability of each class (S, K).
+
+        Raises
+        ------
+        ValueError
+            If the regions of new participants are not those of the model.
+        """
+        check_is_fitted(self, "_members")
+        rows = pd.Index(self.participant_ids_).get_indexer(cohort.participant_ids)
+        new = np.flatnonzero(rows < 0)
+        proba = np.zeros((len(cohort), len(self.classes_)))
+        for member in self._members:
+            proba[rows >= 0] += member.predict_fitted()[rows[rows >= 0]]
+            if len(new):
+                self._check_regions(cohort)
+                proba[new] += member.predict_new(cohort[new], self._phenotype, self._edges())
+        return proba / len(self._members)
+
+    def predict(self, cohort: Cohort) -> np.ndarray:
+        """Return the most probable class (S,)."""
+        return self.classes_[self.predict_proba(cohort).argmax(axis=1)]
+
+    def _check_regions(self, cohort: Cohort) -> None:
+        names = cohort.regions.index.tolist()
+        if names == self.region_names_:
+            return
+        lacking = [name for name in self.region_names_ if name not in set(names)]
+        more = [name for name in names if name not in set(self.region_names_)]
+        raise ValueError(
+            f"the cohort has {len(names)} regions, the model was fitted on "
+            f"{len(self.region_names_)}: it lacks {lacking[:5]}, and {more[:5]} are unknown to "
+            "the model (or the order differs). Build the cohort with the atlas of the model."
+        )
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the fitted model as a folder that :meth:`load` opens without running code.
+
+        The folder holds the features, edge phenotypes and ids of the fitted participants, which
+        later predictions need, and no label.
+        """
+        check_is_fitted(self, "_members")
+        members = dict(enumerate(self._members))
+        tensors = {f"{i}.{k}": t for i, m in members.items() for k, t in m.tensors().items()}
+        objects = {f"{i}.features": member.features for i, member in members.items()}
+        params = self.get_params(deep=False)
+        del params["features"]
+        facts = {
+            "estimator": type(self).__name__,
+            "params": params | {"continuous": self._edges().continuous},
+            "classes": self.classes_.tolist(),
+            "regions": self.region_names_,
+            "n_isolated": self.n_isolated_,
+            "members": [member.facts() for member in self._members],
+        }
+        tables = {
+            "phenotype": self._phenotype.reset_index(),
+            "history": self.history_.reset_index(),
+        }
+        saved = SavedModel(facts, tensors, {"features": self.features, **objects}, tables)
+        return write_model(saved, folder)
+
+    @classmethod
+    def load(
+        cls, folder: str | os.PathLike[str], *, device: str = "auto"
+    ) -> "PopulationGraphClassifier":
+        """Open a model folder.
+
+        Parameters
+        ----------
+        folder : path
+            What :meth:`save` wrote.
+        device : str
+            Where to predict.
+
+        Raises
+        ------
+        ValueError
+            If a file was changed, or the folder holds another estimator.
+        """
+        saved = read_model(folder)
+        if saved.facts["estimator"] != cls.__name__:
+            raise ValueError(f"{folder} holds a {saved.facts['estimator']}, not a {cls.__name__}.")
+        model = cls(saved.objects["features"], **{**saved.facts["params"], "device": device})
+        model.classes_ = np.array(saved.facts["classes"])
+        model.region_names_ = saved.facts["regions"]
+        model.n_isolated_ = saved.facts["n_isolated"]
+        model._phenotype = saved.tables["phenotype"].set_index("participant_id")
+        model.participant_ids_ = model._phenotype.index.tolist()
+        model._members = []
+        for i in range(len(saved.facts["members"])):
+            network = model._new_network(saved.tensors[f"{i}.x"].shape[1])
+            model._members.append(Member.restore(saved, i, network, resolve_device(device)))
+        return model
