@@ -52,7 +52,26 @@ def _check(predictions: pd.DataFrame, *, also: list[str]) -> pd.DataFrame:
         )
     if (predictions.groupby("participant_id")["y_true"].nunique() > 1).any():
         raise ValueError("y_true differs between rows of one participant. Give each one label.")
+    predictions = predictions.assign(_order=comparable_scores(predictions))
     return predictions.sort_values(["participant_id", "repeat"], kind="stable")
+
+
+def comparable_scores(predictions: pd.DataFrame) -> pd.Series:
+    """Return the scores by which participants of different folds can be put in one order.
+
+    They are ``y_score``, but 0.5 for a model that gives all participants of each fold one score,
+    as the share of the larger class does: such a model knows nothing of them, and its folds differ
+    only because a fold with many patients leaves few to train on, which pooled would look like an
+    AUC far below chance.
+    """
+    y_score = predictions["y_score"].astype(float)
+    folds = predictions.assign(y_score=y_score).groupby(["model", "regime", "repeat", "fold"])
+    varied = folds["y_score"].agg(lambda fold: fold.nunique() > 1)
+    by_model = pd.DataFrame({"varied": varied, "several": folds.size() > 1})
+    by_model = by_model.groupby(["model", "regime"]).any()
+    constant = by_model.index[by_model["several"] & ~by_model["varied"]]
+    rows = pd.MultiIndex.from_frame(predictions[["model", "regime"]]).isin(constant)
+    return y_score.mask(rows, 0.5)
 
 
 def _resamples(y_true: np.ndarray, n_bootstrap: int, random_state: int) -> np.ndarray:
@@ -132,11 +151,11 @@ def _threshold_scores(
 
 
 def _blocks(
-    table: pd.DataFrame, participants: pd.Index, by: list[str]
+    table: pd.DataFrame, participants: pd.Index, by: list[str], *, column: str = "_order"
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield the place among the participants, the label and the score of each group's rows."""
     place = participants.get_indexer(pd.Index(table["participant_id"]))
-    y_true, y_score = table["y_true"].to_numpy(int), table["y_score"].to_numpy(float)
+    y_true, y_score = table["y_true"].to_numpy(int), table[column].to_numpy(float)
     for rows in table.groupby(by, sort=True).indices.values():
         yield place[rows], y_true[rows], y_score[rows]
 
@@ -151,12 +170,13 @@ def _all_scores(
     table: pd.DataFrame, participants: pd.Index, weights: np.ndarray, *, folds: bool
 ) -> tuple[dict[str, np.ndarray], int]:
     """Return every score of one model over all resamples, and the number of one-class folds."""
-    repeats: list[dict[str, np.ndarray]] = []
-    for place, y_true, y_score in _blocks(table, participants, ["repeat"]):
-        drawn = weights[:, place]
-        auc = {"auc": _auc(y_true, y_score, drawn)}
-        repeats.append(auc | _threshold_scores(y_true, y_score, drawn))
+    repeats = [
+        _threshold_scores(y_true, y_score, weights[:, place])
+        for place, y_true, y_score in _blocks(table, participants, ["repeat"], column="y_score")
+    ]
     scores = {name: _mean([repeat[name] for repeat in repeats]) for name in repeats[0]}
+    pooled = _blocks(table, participants, ["repeat"])
+    scores["auc"] = _mean([_auc(y, order, weights[:, place]) for place, y, order in pooled])
     if not folds:
         return scores, 0
     per_fold = [
@@ -205,7 +225,8 @@ def score(
 ) -> pd.DataFrame:
     """Score every model of a predictions table, with bootstrap intervals.
 
-    ``auc`` pools the participants of a repeat and is averaged over repeats; ``auc_folds`` is the
+    ``auc`` pools the participants of a repeat and is averaged over repeats (a model that gives each
+    fold one constant score has 0.5); ``auc_folds`` is the
     mean over folds that the field usually prints, without the folds that hold one class (counted
     in ``skipped``). ``accuracy``, ``balanced_accuracy``, ``sensitivity`` and ``specificity`` call
     a score of 0.5 or more a patient; ``brier`` is the mean squared error of the probability.
@@ -298,7 +319,7 @@ def _paired(main: pd.DataFrame, other: pd.DataFrame) -> tuple[pd.DataFrame, pd.D
             f"the models {names} were not evaluated on the same folds, so that they cannot be "
             f"paired. Run both with the same splits.json."
         )
-    return both, both.assign(y_score=both["y_score_other"])
+    return both, both.assign(_order=both["_order_other"])
 
 
 def _corrected_t(difference: np.ndarray, ratio: float) -> tuple[float, float]:
@@ -328,7 +349,7 @@ def _difference(
 
     def areas(table: pd.DataFrame, by: list[str], drawn: np.ndarray) -> np.ndarray:
         blocks = _blocks(table, labels.index, by)
-        return np.stack([_auc(y, score, drawn[:, place]) for place, y, score in blocks])
+        return np.stack([_auc(y, order, drawn[:, place]) for place, y, order in blocks])
 
     pooled = _mean([*(areas(first, ["repeat"], weights) - areas(second, ["repeat"], weights))])
     folds = areas(first, ["repeat", "fold"], ones) - areas(second, ["repeat", "fold"], ones)

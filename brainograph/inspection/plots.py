@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from sklearn.metrics import roc_curve
 
 from brainograph.inspection.style import GREY, MAIN, line_style, new_axes, plain, tidy
+from brainograph.metrics import comparable_scores
 
 __all__ = ["plot_calibration", "plot_confusion", "plot_models", "plot_roc", "plot_sites"]
 
@@ -25,6 +26,7 @@ def _chosen(predictions: pd.DataFrame, model: str | None, regime: str | None) ->
 def _mean_roc(part: pd.DataFrame) -> np.ndarray:
     """Sensitivity at each point of a grid of false positive rates, averaged over repeats."""
     curves = []
+    part = part.assign(y_score=comparable_scores(part))
     for _, repeat in part.groupby("repeat"):
         false_positive, true_positive, _ = roc_curve(
             repeat["y_true"], repeat["y_score"], drop_intermediate=False

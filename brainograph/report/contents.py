@@ -118,6 +118,8 @@ def read_contents(folder: str | os.PathLike[str]) -> Contents:
     text = {"model": str, "regime": str, "site": str, "participant_id": str}
     predictions = read_tsv(path)
     predictions = predictions.astype({k: t for k, t in text.items() if k in predictions.columns})
+    if "site" in predictions.columns and predictions["site"].isna().all():
+        predictions = predictions.drop(columns="site")
     if predictions.empty or "model" not in predictions.columns:
         raise ValueError(
             f"{path} has {len(predictions)} rows with the columns {list(predictions.columns)}. "

@@ -17,7 +17,9 @@ def number(value: object, digits: int = 2) -> str:
     >>> number(0.7213), number(float("nan"))
     ('0.72', 'n/a')
     """
-    return f"{value:.{digits}f}" if isinstance(value, float) and np.isfinite(value) else "n/a"
+    if not isinstance(value, float) or not np.isfinite(value):
+        return "n/a"
+    return f"{value:.{digits}f}".replace("-", "−")
 
 
 def interval(low: float, high: float, digits: int = 2) -> str:
@@ -139,7 +141,7 @@ def demographics(
     described["group"]["all"] = _describe(people)
     if "site" in people.columns:
         described["site"] = {
-            str(site): {"patients": str(int(part["y_true"].sum()))} | _describe(part)
+            str(site): {"n": "", "patients": str(int(part["y_true"].sum()))} | _describe(part)
             for site, part in people.groupby("site", dropna=False)
         }
     return described

@@ -20,6 +20,7 @@ CONTROLS = {
     "shuffled_edges": "the same network with shuffled edges between participants",
 }
 _SIGNIFICANT = 0.05
+_APART = 0.03
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,14 @@ def warn(scores: pd.DataFrame, sites: pd.DataFrame | None, verdicts: list[Verdic
     """
     said = []
     first = verdicts[0]
+    wide = scores.pivot(index=["model", "regime"], columns="metric", values="value")
+    apart = wide[(wide["auc"] - wide["auc_folds"]).abs() > _APART]
+    if len(apart):
+        models = _names(list(dict.fromkeys(apart.index.get_level_values("model"))))
+        said.append(
+            f"The AUC of {models} pooled over folds differs from its mean over folds: scores of "
+            f"different folds are not on one scale. Read the mean of folds."
+        )
     areas = scores[scores["metric"] == "auc"].drop_duplicates("model").set_index("model")
     for model, what in (
         ("motion", "Head motion alone predicts the diagnosis"),

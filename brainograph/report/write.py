@@ -40,7 +40,10 @@ _REGIMES = {
     "the graph in training",
     "inductive": "the test participants were unseen in training, as a new patient would be",
 }
-_SHOWN = ("title", "name", "main", "models", "participants", "started", "wall_time_s", "command")
+_SHOWN = {
+    *("title", "name", "main", "models", "participants", "scheme", "notes"),
+    *("started", "wall_time_s", "command"),
+}
 
 
 def _duration(seconds: object) -> str:
@@ -52,6 +55,20 @@ def _duration(seconds: object) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _text(value: object) -> str:
+    """Write a value of the provenance, nested or not, in one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {part}" for name, part in flat(value).items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _said(notes: object) -> list[str]:
+    """Return the warnings of the fits, with the number of fits that gave each."""
+    if not isinstance(notes, dict):
+        return []
+    return [f"{text} ({count} {'fit' if count == 1 else 'fits'})" for text, count in notes.items()]
 
 
 def _scheme(predictions: pd.DataFrame) -> str:
@@ -82,18 +99,13 @@ def _run(contents: Contents) -> dict[str, str]:
         "Atlas": data.get("atlas"),
         "Regions": data.get("n_regions"),
         "Confounds": data.get("confounds"),
-        "Evaluation": _scheme(predictions),
+        "Evaluation": provenance.get("scheme") or _scheme(predictions),
         "Started": provenance.get("started"),
         "Took": _duration(provenance.get("wall_time_s")),
         "Command": provenance.get("command"),
     }
     shown = {name: value for name, value in facts.items() if value not in (None, "")}
-    return {
-        name: ", ".join(f"{k} {v}" for k, v in flat(value).items())
-        if isinstance(value, dict)
-        else str(value)
-        for name, value in shown.items()
-    }
+    return {name: _text(value) for name, value in shown.items()}
 
 
 def _details(contents: Contents) -> dict[str, str]:
@@ -120,6 +132,7 @@ def _page(contents: Contents) -> dict[str, Any]:
         "regimes": {r: _REGIMES.get(r, "") for r in dict.fromkeys(r["regime"] for r in rows)},
         "verdicts": verdicts,
         "warnings": warn(scores, sites, verdicts),
+        "said": _said(contents.provenance.get("notes")),
         "missing": contents.notes,
         "run": _run(contents),
         "metrics": _METRICS,
