@@ -130,7 +130,7 @@ def windowed_correlation(
     Returns
     -------
     Tensor (W, R, R) or (B, W, R, R)
-        Symmetric, in [-1, 1].
+        In [-1, 1], symmetric to rounding.
 
     Raises
     ------

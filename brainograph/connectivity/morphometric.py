@@ -150,7 +150,7 @@ def morphometric_similarity(
     logarithms = np.log(densities)
     cross = densities @ logarithms.T
     own = np.diag(cross)
-    divergence = np.maximum(own[:, None] + own - cross - cross.T, 0)
+    divergence = np.maximum((own[:, None] + own) - (cross + cross.T), 0)
     similarity[np.ix_(usable, usable)] = np.exp(-divergence)
     return similarity
 

@@ -45,9 +45,8 @@ def _check_one(series: ArrayLike, owner: str) -> np.ndarray:
         )
     if array.dtype != np.float64:
         try:
-            array = array.astype(
-                np.float32 if array.dtype in (np.float16, np.float32) else np.float64, copy=False
-            )
+            short = array.dtype.kind == "f" and array.dtype.itemsize <= 4
+            array = array.astype(np.float32 if short else np.float64, copy=False)
         except (TypeError, ValueError):
             raise ValueError(f"{owner} must be real numbers, got dtype {array.dtype}.") from None
     if len(array) < _MIN_VOLUMES:
@@ -104,14 +103,14 @@ def check_series(series: ArrayLike | Sequence[ArrayLike]) -> tuple[list[np.ndarr
 
 
 def find_constant(series: np.ndarray) -> np.ndarray:
-    """Return the indices of the regions whose deviation is rounding of their own mean."""
-    mean = series.mean(0, dtype=np.float64)
-    deviation = series.std(0, dtype=np.float64)
-    return np.flatnonzero(deviation <= _ROUNDING * np.finfo(series.dtype).eps * np.abs(mean))
+    """Return the indices of the regions whose deviation is rounding of their own values."""
+    first = series[0].astype(np.float64)  # leaves exactly 0 of a constant, unlike the mean
+    deviation = (series - first).std(0)
+    return np.flatnonzero(deviation <= _ROUNDING * np.finfo(series.dtype).eps * np.abs(first))
 
 
 def constant_regions(series: ArrayLike | Sequence[ArrayLike]) -> list[np.ndarray]:
-    """Find the regions without signal: constant up to the rounding of their own mean.
+    """Find the regions without signal: constant up to the rounding of their own values.
 
     Parameters
     ----------

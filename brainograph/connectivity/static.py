@@ -78,7 +78,7 @@ def _covariance(centered: np.ndarray, shrinkage: Shrinkage | float | None) -> np
 def _correlation(covariance: np.ndarray) -> np.ndarray:
     """Scale a covariance or precision (R, R) to a diagonal of 1."""
     scale = 1 / np.sqrt(np.diag(covariance))
-    correlation = covariance * scale * scale[:, None]
+    correlation = covariance * np.outer(scale, scale)
     np.clip(correlation, -1, 1, out=correlation)
     np.fill_diagonal(correlation, 1)
     return correlation
@@ -88,7 +88,7 @@ def _precision(covariance: np.ndarray, owner: str) -> np.ndarray:
     """Invert a covariance (R, R) through the Cholesky factor of its correlations."""
     scale = 1 / np.sqrt(np.diag(covariance))
     try:
-        factor = cholesky(covariance * scale * scale[:, None], lower=True, check_finite=False)
+        factor = cholesky(covariance * np.outer(scale, scale), lower=True, check_finite=False)
         smallest = float(np.diag(factor).min())
     except LinAlgError:
         smallest = 0.0
@@ -100,7 +100,7 @@ def _precision(covariance: np.ndarray, owner: str) -> np.ndarray:
         )
     inverse, _ = dpotri(factor, lower=True)
     precision = np.tril(inverse) + np.tril(inverse, -1).T
-    precision *= scale * scale[:, None]
+    precision *= np.outer(scale, scale)
     return precision
 
 
