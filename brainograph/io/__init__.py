@@ -9,7 +9,11 @@ from brainograph.io.collect import collect
 from brainograph.io.cpac import read_cpac
 from brainograph.io.extraction import extract_series
 from brainograph.io.fmriprep import read_fmriprep
+from brainograph.io.freesurfer import read_freesurfer
+from brainograph.io.images import read_images
 from brainograph.io.participants import read_participants
+from brainograph.io.tables import read_tables
+from brainograph.io.xcpd import read_xcpd
 
 __all__ = [
     "Atlas",
@@ -18,5 +22,9 @@ __all__ = [
     "load_atlas",
     "read_cpac",
     "read_fmriprep",
+    "read_freesurfer",
+    "read_images",
     "read_participants",
+    "read_tables",
+    "read_xcpd",
 ]

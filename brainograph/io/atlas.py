@@ -75,7 +75,7 @@ def _fetch(name: str) -> tuple[Any, pd.DataFrame]:
     return atlas.maps, atlas.lut
 
 
-def _read_names(path: str | os.PathLike[str]) -> pd.DataFrame:
+def read_names(path: str | os.PathLike[str]) -> pd.DataFrame:
     table = pd.read_csv(path, sep="," if str(path).endswith(".csv") else "\t")
     table.columns = table.columns.str.lower().str.strip()
     table = table.rename(columns={"label": "name"} if "name" not in table else {})
@@ -154,7 +154,7 @@ def load_atlas(
     """
     if isinstance(atlas, Atlas):
         return atlas
-    table = None if names is None else _read_names(names)
+    table = None if names is None else read_names(names)
     name: str = "image"
     image: Any = atlas
     if isinstance(atlas, (str, os.PathLike)):

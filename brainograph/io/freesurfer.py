@@ -46,9 +46,10 @@ class _Table:
 
 def _read_table(path: Path) -> _Table | None:
     """Read ``lh.aparc.thickness`` and ``Measure:volume`` tables; None for any other file."""
-    separator = "," if path.suffix == ".csv" else r"\s+" if path.suffix == ".dat" else "\t"
-    header = pd.read_csv(path, sep=separator, nrows=0, engine="python").columns
-    corner = str(header[0]) if len(header) else ""
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        first = file.readline().strip()
+    separator = max("\t, ;", key=first.count)
+    corner = first.split(separator)[0]
     surface = re.fullmatch(r"[lr]h\.(.+)\.(\w+)", corner)
     segmentation = re.fullmatch(r"Measure:(\w+)", corner)
     if surface and surface[2] in _MEASURES:
@@ -58,8 +59,9 @@ def _read_table(path: Path) -> _Table | None:
     else:
         return None
     values = pd.read_csv(
-        path, sep=separator, engine="python", dtype={corner: str}, na_values=["n/a"]
-    ).set_index(corner)
+        path, sep=r"\s+" if separator == " " else separator, dtype={corner: str},
+        na_values=["n/a"], encoding="utf-8-sig",
+    ).set_index(corner)  # fmt: skip
     repeated = values.index[values.index.duplicated()].unique().tolist()
     if repeated:
         raise ValueError(
@@ -94,7 +96,7 @@ def _of_parcellation(tables: list[_Table], parcellation: str | None) -> list[_Ta
 
 
 def _participant(name: str, id_pattern: str | None) -> str:
-    """Take the participant from a row's name: the last folder of a path, or what the pattern finds."""
+    """Take the participant from a row's name: its last folder, or what the pattern finds."""
     name = name.rstrip("/").split("/")[-1]
     found = re.search(id_pattern, name) if id_pattern else None
     if id_pattern and not found:
@@ -105,21 +107,18 @@ def _participant(name: str, id_pattern: str | None) -> str:
     return name if found is None else found[found.lastindex or 0]
 
 
-def _region(column: str, measure: str) -> str:
-    return column.removesuffix(f"_{measure}")
-
-
 def _split(
     tables: list[_Table], id_pattern: str | None
 ) -> tuple[dict[str, pd.DataFrame], pd.DataFrame, dict[str, str]]:
-    """Return the regional values by measure, the whole-brain columns, and rows lacking somewhere."""
+    """Return regional values by measure, whole-brain columns, and who lacks a row somewhere."""
     by_measure: dict[str, list[pd.DataFrame]] = {}
     overall: dict[str, pd.Series] = {}
     rows = []
     for table in tables:
         ids = [_participant(str(name), id_pattern) for name in table.values.index]
         values = table.values.set_axis(ids).apply(pd.to_numeric, errors="coerce")
-        values = values.rename(columns=lambda column: _region(str(column), table.measure))
+        end = f"_{table.measure}"
+        values.columns = [str(column).removesuffix(end) for column in values]
         whole = [column for column in values if _GLOBAL.search(column)]
         overall |= {column: values[column] for column in whole}
         by_measure.setdefault(table.measure, []).append(values.drop(columns=whole))
@@ -150,7 +149,7 @@ def read_freesurfer(
     id_column: str | None = None,
     sex_coding: Mapping[Any, str] | None = None,
 ) -> Cohort:
-    """Read the tables of ``aparcstats2table`` and ``asegstats2table`` ([1]_).
+    r"""Read the tables of ``aparcstats2table`` and ``asegstats2table`` ([1]_).
 
     Parameters
     ----------
@@ -162,7 +161,7 @@ def read_freesurfer(
     parcellation : str, optional
         ``aparc``, ``aparc.a2009s`` ..., where there are several. Tables of aseg are always read.
     id_pattern : str, optional
-        A regular expression that finds the participant in the row names: ``r"\\d{7}$"`` makes
+        A regular expression that finds the participant in the row names: ``r"\d{7}$"`` makes
         ``0050952`` of ``NYU_0050952``.
     id_column, sex_coding
         See :func:`~brainograph.io.read_participants`.
@@ -192,8 +191,8 @@ def read_freesurfer(
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "lh.tsv"
     >>> _ = path.write_text(
-    ...     "lh.aparc.thickness\\tlh_insula_thickness\\tlh_MeanThickness_thickness\\n"
-    ...     "sub-01\\t2.9\\t2.5\\n"
+    ...     "lh.aparc.thickness\tlh_insula_thickness\tlh_MeanThickness_thickness\n"
+    ...     "sub-01\t2.9\t2.5\n"
     ... )
     >>> cohort = read_freesurfer(path, participants=pd.DataFrame({"id": ["01"], "age": [30]}))
     >>> cohort
@@ -211,13 +210,14 @@ def read_freesurfer(
     opened = _of_parcellation(opened, parcellation)
     measures, overall, lacking = _split(opened, id_pattern)
     regions = list(dict.fromkeys(name for values in measures.values() for name in values))
-    table = participants
-    if table is None:
-        table = find_participants(opened[0].path.parent)
-    if table is not None:
-        table = read_participants(table, id_column=id_column, sex_coding=sex_coding)
+    given = participants
+    if given is None:
+        given = find_participants(opened[0].path.parent)
+    rows = None
+    if given is not None:
+        rows = read_participants(given, id_column=id_column, sex_coding=sex_coding)
     everyone = list(dict.fromkeys(key for values in measures.values() for key in values.index))
-    phenotype, unmatched = align(everyone, table, looked_for="a row of the FreeSurfer tables")
+    phenotype, unmatched = align(everyone, rows, looked_for="a row of the FreeSurfer tables")
     for key in phenotype.index.difference(list(lacking), sort=False):
         odd = [name for name, values in measures.items() if values.loc[key].isna().any()]
         if odd:
