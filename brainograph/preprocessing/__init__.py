@@ -3,6 +3,17 @@
 from brainograph.preprocessing.edges import Edges
 from brainograph.preprocessing.inputs import check_regions
 from brainograph.preprocessing.measures import Measures
+from brainograph.preprocessing.phenotypes import Phenotypes, check_phenotypes
+from brainograph.preprocessing.selection import RidgeRFE
 from brainograph.preprocessing.tangent import TangentSpace, geometric_mean
 
-__all__ = ["Edges", "Measures", "TangentSpace", "check_regions", "geometric_mean"]
+__all__ = [
+    "Edges",
+    "Measures",
+    "Phenotypes",
+    "RidgeRFE",
+    "TangentSpace",
+    "check_phenotypes",
+    "check_regions",
+    "geometric_mean",
+]
