@@ -196,10 +196,10 @@ def _connect(cohort: "Cohort", kinds: dict[str, "Kind"], jobs: int) -> "Cohort":
     """Return the cohort with its matrices."""
     from brainograph.connectivity import static
 
-    matrices = {
-        name: static(cohort.timeseries, kind=kind, n_jobs=jobs) for name, kind in kinds.items()
-    }
-    return cohort.assign(connectivity=matrices)
+    series = list(cohort.timeseries or ())
+    return cohort.assign(
+        connectivity={name: static(series, kind=kind, n_jobs=jobs) for name, kind in kinds.items()}
+    )
 
 
 def _summarise(cohort: "Cohort", folder: Path) -> None:

@@ -233,10 +233,10 @@ class Cohort:
     def fingerprint(self) -> str:
         """Return a SHA-256 of the data: the same whatever the order of the rows."""
         digests = []
-        table = self.phenotype.sort_index(axis=1).astype(str)
+        table = self.phenotype.sort_index(axis=1)
         for row, participant in enumerate(self.participant_ids):
             digest = hashlib.sha256(participant.encode())
-            digest.update("\t".join(table.iloc[row]).encode())
+            digest.update("\t".join(map(str, table.iloc[row])).encode())
             if self.timeseries is not None:
                 digest.update(np.ascontiguousarray(self.timeseries[row]).tobytes())
             for member in (self.connectivity, self.measures):
