@@ -328,7 +328,7 @@ def _value_order(features: ArrayLike | None, phenotype: pd.DataFrame | None) -> 
     length = _length(features, phenotype)
     if features is None:
         return np.arange(length)
-    rows = _finite(features)
+    rows = _rows(features)
     return np.argsort(rows.view(f"V{rows.itemsize * rows.shape[1]}").ravel(), kind="stable")
 
 
@@ -426,14 +426,10 @@ def _agreement(left: NDArray, right: NDArray, tolerance: NDArray) -> NDArray[np.
     return count.astype(np.float32)
 
 
-def _finite(features: ArrayLike) -> NDArray[np.float64]:
+def _rows(features: ArrayLike) -> NDArray[np.float64]:
     rows = np.ascontiguousarray(features, dtype=np.float64)
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise ValueError(f"features must have the shape (S, F), got {rows.shape}.")
-    broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-    if len(broken):
-        rows_given = f"{len(broken)} participants (rows {broken[:5].tolist()})"
-        raise ValueError(f"features of {rows_given} hold NaN or infinity: impute or drop them.")
     return rows
 
 
@@ -441,20 +437,24 @@ def _directions(features: ArrayLike, metric: Metric) -> NDArray[np.float64]:
     """Rows whose products give the distance: unit vectors, or the features for "euclidean"."""
     if metric not in get_args(Metric):
         raise ValueError(f"metric must be one of {get_args(Metric)}, got {metric!r}.")
-    rows = _finite(features)
+    rows = _rows(features)
+    length = np.sqrt(np.einsum("sf,sf->s", rows, rows))
+    broken = np.flatnonzero(~np.isfinite(length))
+    if len(broken):
+        given = f"{len(broken)} participants (rows {broken[:5].tolist()})"
+        raise ValueError(f"features of {given} hold NaN or infinity: impute or drop them.")
     if metric == "euclidean":
         return rows
-    flat = np.flatnonzero(
-        np.ptp(rows, axis=1) == 0 if metric == "correlation" else ~rows.any(axis=1)
-    )
+    rows = rows - (rows.mean(axis=1, keepdims=True) if metric == "correlation" else 0)
+    radius = np.sqrt(np.einsum("sf,sf->s", rows, rows))
+    flat = np.flatnonzero(radius <= 1e-12 * length)
     if len(flat):
         raise ValueError(
             f"features of {len(flat)} participants are constant (rows {flat[:5].tolist()}), so "
             f'they have no {metric} with others: drop these, or write metric="euclidean".'
         )
-    if metric == "correlation":
-        rows = rows - rows.mean(axis=1, keepdims=True)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    rows /= radius[:, None]
+    return rows
 
 
 def _squared_distance(left: NDArray, right: NDArray, metric: Metric) -> NDArray[np.float32]:
