@@ -79,14 +79,16 @@ def _profiles(
         total = weights.sum()
         mean = (windows * (weights / total)).sum(-1, keepdim=True)
         profiles = (windows - mean) * weights.sqrt()
-    norm = torch.linalg.vector_norm(profiles, dim=-1, keepdim=True)
+    power = profiles.square().sum(-1, keepdim=True)  # a vector norm is slow along this stride
     with torch.no_grad():
-        eps = torch.finfo(norm.dtype).eps
+        eps = torch.finfo(power.dtype).eps
         noise = rounding.mT[..., None, :, :] + _ROUNDING * eps * mean.abs()
-        signal = norm > noise * total**0.5
+        signal = power > total * noise.square()
         if valid is not None:
             signal = signal & valid[..., None, None]
-    return profiles * torch.where(signal, torch.where(signal, norm, 1).reciprocal(), 0), signal
+    inverse = torch.where(signal, torch.where(signal, power, 1).rsqrt(), 0)
+    reused = None if profiles.requires_grad else profiles
+    return torch.mul(profiles, inverse, out=reused), signal
 
 
 def windowed_correlation(

@@ -79,7 +79,8 @@ def run() -> list[dict]:
                     repeats=repeats,
                 )
             )
-    scans = [double + s for s in range(20)]
+    mixing = np.random.default_rng(1).standard_normal((20, N_REGIONS))
+    scans = [np.roll(double, s) + double[:, :20] @ mixing for s in range(20)]
     for kind, shrinkage, estimator in (
         ("correlation", None, EmpiricalCovariance()),
         ("correlation", "ledoit_wolf", LedoitWolf()),
