@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -40,7 +41,7 @@ _IDENTIFIER = (
 def _words(name: str) -> set[str]:
     """Return the lower-case words of a name and each two neighbours joined; digits drop out."""
     words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
-    return {*words, *map("".join, zip(words, words[1:], strict=False))}
+    return {*words, *map("".join, pairwise(words))}
 
 
 def _suspicion(name: str) -> str | None:
@@ -173,8 +174,10 @@ class Phenotypes(TransformerMixin, BaseEstimator):
         """
         check_phenotypes(self.columns, allow_diagnostic=self.allow_diagnostic)
         table = _columns_of(X, self.columns)
-        self.means_, self.scales_, self.categories_ = {}, {}, {}
-        self.indicated_ = []
+        self.means_: dict[str, float] = {}
+        self.scales_: dict[str, float] = {}
+        self.categories_: dict[str, list[str]] = {}
+        self.indicated_: list[str] = []
         for name in table:
             if _is_numeric(table[name]):
                 self._learn_number(name, _numbers(table[name]))

@@ -1,15 +1,16 @@
 """Tangent space: covariances as displacements from their geometric mean."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal, Self, get_args
 
 import numpy as np
-import torch
-from sklearn.covariance import empirical_covariance, ledoit_wolf
+from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.covariance import empirical_covariance, ledoit_wolf
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from brainograph.cohort import Cohort
 from brainograph.preprocessing.inputs import check_regions, matrices_of, region_names
@@ -17,7 +18,8 @@ from brainograph.preprocessing.inputs import check_regions, matrices_of, region_
 __all__ = ["TangentSpace", "geometric_mean"]
 
 Shrinkage = Literal["ledoit_wolf"]
-_CHUNK = 64  # matrices at a time: 20 MB for 200 regions
+Subjects = Cohort | np.ndarray | Sequence[np.ndarray]
+_CHUNK = 16  # matrices at a time: 5 MB for 200 regions
 
 
 class TangentSpace(TransformerMixin, BaseEstimator):
@@ -49,6 +51,9 @@ class TangentSpace(TransformerMixin, BaseEstimator):
         is below this.
     max_iter : int
         Steps of gradient descent at most.
+    n_jobs : int, optional
+        Threads that share the subjects, each with one thread for its linear algebra; -1 takes
+        all processors. The numbers do not depend on it.
 
     Attributes
     ----------
@@ -70,7 +75,7 @@ class TangentSpace(TransformerMixin, BaseEstimator):
     Examples
     --------
     >>> covariances = np.array([np.diag([1.0, 1.0]), np.diag([np.e**2, 1.0])])
-    >>> tangent = TangentSpace(discard_diagonal=False).fit(covariances)
+    >>> tangent = TangentSpace().fit(covariances)
     >>> tangent.reference_.round(3)
     array([[2.718, 0.   ],
            [0.   , 1.   ]])
@@ -88,6 +93,7 @@ class TangentSpace(TransformerMixin, BaseEstimator):
         discard_diagonal: bool = False,
         tol: float = 1e-7,
         max_iter: int = 30,
+        n_jobs: int | None = None,
     ) -> None:
         self.shrinkage = shrinkage
         self.standardize = standardize
@@ -95,8 +101,9 @@ class TangentSpace(TransformerMixin, BaseEstimator):
         self.discard_diagonal = discard_diagonal
         self.tol = tol
         self.max_iter = max_iter
+        self.n_jobs = n_jobs
 
-    def fit(self, X: Cohort | np.ndarray | Sequence[np.ndarray], y: object = None) -> Self:
+    def fit(self, X: Subjects, y: object = None) -> Self:
         """Find the geometric mean of the covariances.
 
         Parameters
@@ -121,18 +128,24 @@ class TangentSpace(TransformerMixin, BaseEstimator):
                 f"shrinkage must be 'ledoit_wolf' or None, got {self.shrinkage!r}. "
                 "For the default write shrinkage='ledoit_wolf'."
             )
-        covariances = torch.cat(list(self._covariances(X)))
-        try:
-            reference = geometric_mean(covariances, tol=self.tol, max_iter=self.max_iter)
-        except _SingularError as error:
-            raise self._explained(error, X) from None
-        self.reference_ = reference.numpy()
-        self.whitening_ = _powers(reference, -0.5)[0].numpy()
+        source = self._source(X)
+        with threadpool_limits(1, "blas"):
+            chunks = self._parallel()(delayed(self._covariances)(source, c) for c in _chunks(X))
+            try:
+                self.reference_ = geometric_mean(
+                    np.concatenate(chunks),
+                    tol=self.tol,
+                    max_iter=self.max_iter,
+                    n_jobs=self.n_jobs,
+                )
+            except SingularError as error:
+                raise _explained(error, X) from None
+            (self.whitening_,) = _powers(self.reference_, -0.5)
         self.regions_ = region_names(X)
         self.n_features_in_ = len(self.regions_)
         return self
 
-    def transform(self, X: Cohort | np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+    def transform(self, X: Subjects) -> np.ndarray:
         """Return the displacements from the reference.
 
         Parameters
@@ -152,19 +165,20 @@ class TangentSpace(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         check_regions(self.regions_, region_names(X))
-        whitening = torch.from_numpy(self.whitening_)
+        source = self._source(X)
         rows, columns = self._lower()
-        scale = torch.where(torch.from_numpy(rows == columns), 0.5**0.5, 1.0)
         displacements = np.empty((len(X), len(rows)))
-        start = 0
-        for chunk in self._covariances(X):
+
+        def project(chunk: slice) -> None:
+            logs = _logs(self._covariances(source, chunk), self.whitening_, chunk)
+            displacements[chunk] = logs[:, rows, columns]
+
+        with threadpool_limits(1, "blas"):
             try:
-                values, vectors = _eigh(whitening @ chunk @ whitening)
-            except _SingularError as error:
-                raise self._explained(error, X, start=start) from None
-            logs = (vectors * values.log()[:, None]) @ vectors.mT
-            displacements[start : start + len(chunk)] = logs[:, rows, columns] * scale
-            start += len(chunk)
+                self._parallel()(delayed(project)(chunk) for chunk in _chunks(X))
+            except SingularError as error:
+                raise _explained(error, X) from None
+        displacements[:, rows == columns] /= np.sqrt(2)
         return displacements
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
@@ -176,77 +190,96 @@ class TangentSpace(TransformerMixin, BaseEstimator):
     def _lower(self) -> tuple[np.ndarray, np.ndarray]:
         return np.tril_indices(len(self.regions_), k=-1 if self.discard_diagonal else 0)
 
-    def _covariances(self, X: Cohort | np.ndarray | Sequence[np.ndarray]) -> Iterator[torch.Tensor]:
-        """Yield float64 covariances, a chunk of subjects at a time."""
-        if isinstance(X, np.ndarray) or self.connectivity is not None:
-            matrices = matrices_of(X, self.connectivity or "")
-            for start in range(0, len(matrices), _CHUNK):
-                yield torch.from_numpy(np.array(matrices[start : start + _CHUNK], dtype=float))
-            return
-        series = X.timeseries if isinstance(X, Cohort) else X
+    def _parallel(self) -> Parallel:
+        return Parallel(self.n_jobs, require="sharedmem")
+
+    def _source(self, X: Subjects) -> np.ndarray | Sequence[np.ndarray]:
+        """Return covariances as an array, or series as a sequence."""
+        if isinstance(X, np.ndarray):
+            return matrices_of(X, "")
+        if not isinstance(X, Cohort):
+            return X
+        if self.connectivity is not None:
+            return matrices_of(X, self.connectivity)
+        series = X.timeseries
         if series is None:
             raise ValueError(
                 "the cohort has no time series. Add them: cohort.assign(timeseries=series), or "
                 "name its covariances: TangentSpace(connectivity='cov')."
             )
-        for start in range(0, len(series), _CHUNK):
-            chunk = [np.asarray(one, dtype=float) for one in series[start : start + _CHUNK]]
-            if self.standardize:
-                chunk = [_standardized(one) for one in chunk]
-            yield torch.from_numpy(_covariance(chunk, self.shrinkage))
+        return series
 
-    def _explained(self, error: "_SingularError", X: object, *, start: int = 0) -> ValueError:
-        row = error.row + start
-        who = X.participant_ids[row] if isinstance(X, Cohort) else f"row {row}"
-        return ValueError(
-            f"the covariance of {who} is singular (its smallest eigenvalue is {error.ratio:.1g} "
-            "of its largest): series that are constant, or fewer volumes than regions. Write "
-            "shrinkage='ledoit_wolf', or leave the participant out."
-        )
+    def _covariances(self, source: np.ndarray | Sequence[np.ndarray], chunk: slice) -> np.ndarray:
+        """Return float64 covariances of a chunk of subjects."""
+        if isinstance(source, np.ndarray):
+            return np.asarray(source[chunk], dtype=float)
+        series = [np.asarray(one, dtype=float) for one in source[chunk]]
+        if self.standardize:
+            series = [_standardized(one) for one in series]
+        if self.shrinkage is None:
+            return np.stack([empirical_covariance(one) for one in series])
+        return np.stack([ledoit_wolf(one)[0] for one in series])
 
 
-def _covariance(series: list[np.ndarray], shrinkage: Shrinkage | None) -> np.ndarray:
-    if shrinkage is None:
-        return np.stack([empirical_covariance(one) for one in series])
-    return np.stack([ledoit_wolf(one)[0] for one in series])
+class SingularError(ValueError):
+    """A matrix of a stack is not positive definite.
+
+    Attributes
+    ----------
+    row : int
+        Its position.
+    smallest : float
+        Its smallest eigenvalue, after whitening.
+    """
+
+    def __init__(self, row: int, smallest: float) -> None:
+        super().__init__(f"matrix {row} is singular: smallest eigenvalue {smallest:.1g}")
+        self.row, self.smallest = row, smallest
 
 
-class _SingularError(Exception):
-    """A matrix of a stack is not positive definite: its row, smallest over largest eigenvalue."""
+def _explained(error: SingularError, X: Subjects) -> ValueError:
+    who = X.participant_ids[error.row] if isinstance(X, Cohort) else f"row {error.row}"
+    return ValueError(
+        f"the covariance of {who} is singular (smallest eigenvalue {error.smallest:.1g}): constant "
+        "regions, or fewer volumes than regions. Write shrinkage='ledoit_wolf'; if that is so "
+        "already, the participant has no signal: leave it out."
+    )
 
-    def __init__(self, row: int, ratio: float) -> None:
-        super().__init__(row, ratio)
-        self.row, self.ratio = row, ratio
+
+def _chunks(X: Subjects) -> list[slice]:
+    return [slice(start, start + _CHUNK) for start in range(0, len(X), _CHUNK)]
 
 
 def _standardized(series: np.ndarray) -> np.ndarray:
-    """Return z-scores over volumes (T, R); a constant region, rounding allowed for, is 0."""
-    centred = series - series.mean(axis=0)
+    """Return z-scores over volumes (T, R); a region that is constant up to rounding is 0."""
+    centered = series - series.mean(axis=0)
     deviation = series.std(axis=0, ddof=1)
-    constant = deviation <= 1e-6 * np.abs(series).max(axis=0, initial=0)
-    return np.where(constant, 0, centred / np.where(constant, 1, deviation))
+    constant = deviation <= 1e-6 * np.abs(series).max(axis=0)
+    return np.where(constant, 0, centered / np.where(constant, 1, deviation))
 
 
-def _eigh(matrices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return eigenvalues (S, R), eigenvectors (S, R, R) of positive definite matrices."""
-    values, vectors = torch.linalg.eigh(matrices)
+def _logs(covariances: np.ndarray, whitening: np.ndarray, rows: slice) -> np.ndarray:
+    """Return log(W C_s W) of a chunk (S, R, R); ``rows`` is where it stands in the stack."""
+    values, vectors = np.linalg.eigh(whitening @ covariances @ whitening)
     smallest, largest = values[:, 0], values[:, -1]
-    singular = ~(smallest > values.shape[-1] * torch.finfo(values.dtype).eps * largest)
-    if singular.any():
-        row = int(singular.nonzero()[0])
-        raise _SingularError(row, float(smallest[row] / largest[row]))
-    return values, vectors
+    positive = smallest > values.shape[1] * np.finfo(float).eps * largest
+    if not positive.all():
+        row = int(np.argmin(positive))
+        raise SingularError(rows.start + row, float(smallest[row]))
+    return (vectors * np.log(values)[:, None]) @ vectors.transpose(0, 2, 1)
 
 
-def _powers(matrix: torch.Tensor, *exponents: float) -> list[torch.Tensor]:
-    """Return powers of one positive definite matrix (R, R)."""
-    values, vectors = torch.linalg.eigh(matrix)
+def _powers(matrix: np.ndarray, *exponents: float) -> list[np.ndarray]:
+    """Return powers of a positive definite matrix (R, R)."""
+    values, vectors = np.linalg.eigh(matrix)
+    if not values[0] > len(values) * np.finfo(float).eps * values[-1]:
+        raise SingularError(0, float(values[0]))
     return [(vectors * values**exponent) @ vectors.T for exponent in exponents]
 
 
 def geometric_mean(
-    covariances: torch.Tensor, *, tol: float = 1e-7, max_iter: int = 30
-) -> torch.Tensor:
+    covariances: np.ndarray, *, tol: float = 1e-7, max_iter: int = 30, n_jobs: int | None = None
+) -> np.ndarray:
     """Return the geometric mean of positive definite matrices.
 
     It minimises the sum of squared distances ||log(G^-1/2 C_s G^-1/2)||² by gradient descent
@@ -255,17 +288,24 @@ def geometric_mean(
 
     Parameters
     ----------
-    covariances : float64 tensor (S, R, R)
+    covariances : float64 array (S, R, R)
         The matrices.
     tol : float
         Bound of the gradient's norm divided by R².
     max_iter : int
         Steps at most; a ``ConvergenceWarning`` says when they did not suffice.
+    n_jobs : int, optional
+        Threads that share the matrices.
 
     Returns
     -------
-    tensor (R, R)
+    array (R, R)
         The mean.
+
+    Raises
+    ------
+    SingularError
+        If a matrix is not positive definite.
 
     References
     ----------
@@ -274,23 +314,22 @@ def geometric_mean(
 
     Examples
     --------
-    >>> stack = torch.stack([torch.eye(2), 4 * torch.eye(2)]).double()
-    >>> geometric_mean(stack)
-    tensor([[2., 0.],
-            [0., 2.]], dtype=torch.float64)
+    >>> geometric_mean(np.array([np.eye(2), 4 * np.eye(2)]))
+    array([[2., 0.],
+           [0., 2.]])
     """
-    mean = covariances.mean(dim=0)
-    smallest_norm, step = float("inf"), 1.0
+    mean = covariances.mean(axis=0)
+    smallest_norm, step = np.inf, 1.0
     for _ in range(max_iter):
         root, whitening = _powers(mean, 0.5, -0.5)
-        gradient = _mean_log(covariances, whitening)
-        norm = float(gradient.norm())
-        values, vectors = torch.linalg.eigh(gradient)
-        mean = root @ ((vectors * (values * step).exp()) @ vectors.T) @ root
+        gradient = _mean_log(covariances, whitening, n_jobs)
+        norm = float(np.linalg.norm(gradient))
+        values, vectors = np.linalg.eigh(gradient)
+        mean = root @ ((vectors * np.exp(values * step)) @ vectors.T) @ root
         if norm > smallest_norm:
             step /= 2
         smallest_norm = min(norm, smallest_norm)
-        if smallest_norm / mean.numel() < tol:
+        if smallest_norm / mean.size < tol:
             return mean
     warnings.warn(
         f"the geometric mean did not converge to tol={tol} in {max_iter} steps; "
@@ -301,13 +340,9 @@ def geometric_mean(
     return mean
 
 
-def _mean_log(covariances: torch.Tensor, whitening: torch.Tensor) -> torch.Tensor:
-    """Return the mean over S of log(W C_s W): the eigenvectors of a chunk as one product."""
-    total = torch.zeros_like(whitening)
-    for start in range(0, len(covariances), _CHUNK):
-        try:
-            values, vectors = _eigh(whitening @ covariances[start : start + _CHUNK] @ whitening)
-        except _SingularError as error:
-            raise _SingularError(error.row + start, error.ratio) from None
-        total += torch.einsum("sik,sjk->ij", vectors * values.log()[:, None], vectors)
-    return total / len(covariances)
+def _mean_log(covariances: np.ndarray, whitening: np.ndarray, n_jobs: int | None) -> np.ndarray:
+    sums = Parallel(n_jobs, require="sharedmem")(
+        delayed(lambda rows: _logs(covariances[rows], whitening, rows).sum(axis=0))(chunk)
+        for chunk in _chunks(covariances)
+    )
+    return np.sum(sums, axis=0) / len(covariances)
