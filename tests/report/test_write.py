@@ -1,0 +1,218 @@
+"""The report is whole, honest, safe and self-contained."""
+
+import json
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brainograph.files import write_tsv
+from brainograph.report import write_report
+
+HOSTILE = '<script>alert("x")</script> & $\\frac'
+
+
+class Page(HTMLParser):
+    """The tags, attributes and text of a page; also that its tags are closed in order."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.attributes, self.words, self.open = [], [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag not in {"meta", "br", "link", "img"}:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+def simulate(folder, *, n=120, effects=None, site="A", n_folds=4):
+    rng = np.random.default_rng(0)
+    y = np.arange(n) % 2
+    ids = [f"sub-{i:03d}" for i in range(n)]
+    rows = {"participant_id": ids, "repeat": 0, "fold": np.arange(n) // 2 % n_folds, "y_true": y}
+    rows["site"] = np.where(np.arange(n) < n // 2, site, "B")
+    noise = rng.normal(size=n)
+    tables = []
+    for model, effect in (effects or {"gcn": 2.0, "edges_logistic": 2.0, "motion": 0.0}).items():
+        logit = effect * (y - 0.5) + noise + 0.2 * rng.normal(size=n)
+        columns = {"model": model, "regime": "inductive", "y_score": 1 / (1 + np.exp(-logit))}
+        tables.append(pd.DataFrame(rows | columns))
+    write_tsv(pd.concat(tables), folder / "predictions.tsv")
+    return folder
+
+
+def complete(folder, **arguments):
+    simulate(folder, **arguments)
+    participants = {"participant_id": [f"sub-{i:03d}" for i in range(120)], "age": 20.0}
+    participants |= {"sex": ["female", "male", "male"] * 40, "mean_fd": 0.1}
+    write_tsv(pd.DataFrame(participants), folder / "participants.tsv")
+    failures = {"participant_id": ["sub-900"], "source": ["bold.nii.gz"], "reason": ["truncated"]}
+    write_tsv(pd.DataFrame(failures), folder / "failures.tsv")
+    (folder / "config.yaml").write_text("model: <gcn>\n", encoding="utf-8")
+    (folder / "splits.json").write_text("{}", encoding="utf-8")
+    provenance = {"title": "A study", "main": "gcn", "models": ["gcn", "motion"], "seed": 7}
+    provenance |= {"data": {"atlas": "HO", "n_regions": 110}, "wall_time_s": 3725}
+    provenance |= {"participants": {"found": 121, "analysed": 120, "failures": 1}}
+    provenance |= {"notes": {"did not converge": 3}, "versions": {"numpy": "2.0"}}
+    (folder / "provenance.json").write_text(json.dumps(provenance), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    return write_report(complete(tmp_path_factory.mktemp("results"))).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    folder = complete(
+        tmp_path_factory.mktemp("hostile"), site=HOSTILE, effects={HOSTILE: 2.0, "motion": 0.0}
+    )
+    reason = pd.DataFrame({"participant_id": [HOSTILE], "source": [HOSTILE], "reason": [HOSTILE]})
+    write_tsv(reason, folder / "failures.tsv")
+    provenance = {"title": HOSTILE, "command": HOSTILE, "notes": {HOSTILE: 1}, HOSTILE: HOSTILE}
+    (folder / "provenance.json").write_text(json.dumps(provenance), encoding="utf-8")
+    (folder / "config.yaml").write_text(HOSTILE, encoding="utf-8")
+    return write_report(folder).read_text(encoding="utf-8")
+
+
+def test_page_says_what_was_run(html):
+    text = Page(html).text
+    for words in (
+        "A study",
+        "120 (60 patients, 60 controls) from 2 sites",
+        "4-fold cross-validation",
+        "1 h 2 min",
+        "110",
+        "HO",
+        "did not converge (3 fits)",
+        "truncated",
+        "Found: 121",
+        "20 of 60 (33%)",
+        "20.0 ± 0.0",
+        "model: <gcn>",
+        "research use only",
+        "versions.numpy",
+    ):
+        assert words in text
+    assert "Missing from this results folder" not in text
+
+
+def test_verdict_is_honest(html):
+    text = Page(html).text
+    assert "gcn tells patients from controls better than chance (AUC 0." in text
+    assert "better than motion; no better than edges_logistic" in text
+
+
+def test_page_loads_nothing(html):
+    page = Page(html)
+    links = [value for _, name, value in page.attributes if name in {"href", "src", "xlink:href"}]
+    outside = [link for link in links if not link.startswith(("#", "data:"))]
+    assert outside
+    assert all(link.startswith("https://doi.org/") for link in outside)
+    rest = re.sub(r'href="https://doi\.org/[^"]+"', "", html)
+    assert not re.search(r"https?://|@import|url\((?!#)", rest)
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+
+
+def test_page_is_small_and_the_same_again(html, tmp_path):
+    assert len(html.encode()) < 5e6
+    assert write_report(complete(tmp_path)).read_text(encoding="utf-8") == html
+
+
+def test_page_can_be_read_by_everyone(html):
+    page = Page(html)
+    assert page.open == []
+    assert page.tags.count("h1") == 1
+    assert page.tags.count("caption") == page.tags.count("table")
+    assert ("html", "lang", "en") in page.attributes
+    labels = [v for tag, name, v in page.attributes if tag == "div" and name == "aria-label"]
+    assert all(labels)
+    ids = [value for _, name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    anchors = [v[1:] for tag, name, v in page.attributes if tag == "a" and v.startswith("#")]
+    assert set(anchors) <= set(ids)
+    headings = [int(tag[1]) for tag in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert all(after - before <= 1 for before, after in pairwise(headings))
+
+
+def test_special_characters_are_shown_and_never_run(hostile):
+    page = Page(hostile)
+    assert page.open == []
+    assert "script" not in page.tags
+    assert page.text.count('<script>alert("x")</script> & $') >= 8
+    assert "<script" not in hostile
+
+
+def test_missing_files_are_named_and_the_rest_is_reported(tmp_path):
+    text = Page(write_report(simulate(tmp_path)).read_text(encoding="utf-8")).text
+    for name in ("provenance.json", "config.yaml", "splits.json", "failures.tsv"):
+        assert f"{name} is missing" in text
+    assert "gcn tells patients from controls" in text
+    assert "no readable failures.tsv" in text
+
+
+def test_broken_files_are_named_and_the_rest_is_reported(tmp_path):
+    folder = complete(tmp_path)
+    (folder / "provenance.json").write_text("{broken", encoding="utf-8")
+    (folder / "participants.tsv").write_text("age\n20\n", encoding="utf-8")
+    text = Page(write_report(folder).read_text(encoding="utf-8")).text
+    assert "provenance.json could not be read" in text
+    assert "participants.tsv could not be read (it has no column participant_id)" in text
+
+
+def test_no_predictions_says_what_to_type(tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"run `brainograph crossval CONFIG {tmp_path}`"):
+        write_report(tmp_path)
+    (tmp_path / "predictions.tsv").write_text("participant_id\tmodel\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="has 0 rows"):
+        write_report(tmp_path)
+
+
+def test_one_site_and_one_model_still_make_a_page(tmp_path):
+    folder = simulate(tmp_path, effects={"gcn": 0.0}, site="B")
+    page = Page(write_report(folder).read_text(encoding="utf-8"))
+    assert "does not tell patients from controls better than chance" in page.text
+    assert "No other model was run on these folds" in page.text
+    assert "sites-title" not in [value for _, name, value in page.attributes if name == "id"]
+
+
+def test_predictions_without_sites_still_make_a_page(tmp_path):
+    folder = simulate(tmp_path)
+    table = pd.read_csv(folder / "predictions.tsv", sep="\t").assign(site=np.nan)
+    write_tsv(table, folder / "predictions.tsv")
+    assert "from 0 sites" not in Page(write_report(folder).read_text(encoding="utf-8")).text
+
+
+def test_leave_one_site_out_is_recognised(tmp_path):
+    folder = simulate(tmp_path)
+    table = pd.read_csv(folder / "predictions.tsv", sep="\t")
+    write_tsv(table.assign(fold=(table["site"] == "B").astype(int)), folder / "predictions.tsv")
+    text = Page(write_report(folder).read_text(encoding="utf-8")).text
+    assert "leave one site out, 2 folds" in text
+
+
+def test_output_may_be_a_file_or_a_folder(tmp_path):
+    folder = simulate(tmp_path, n=40)
+    assert write_report(folder, tmp_path / "pages" / "a.html") == tmp_path / "pages" / "a.html"
+    assert write_report(folder, tmp_path / "pages") == tmp_path / "pages" / "report.html"
