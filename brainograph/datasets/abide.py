@@ -12,17 +12,13 @@ from brainograph.cohort import Cohort
 __all__ = ["fetch_abide"]
 
 Atlas = Literal["ho", "cc200", "cc400", "aal", "dosenbach160", "ez", "tt"]
+_PHENOTYPE = "Phenotypic_V1_0b_preprocessed1.csv"
 
 
 def _dataset_dir(data_dir: str | os.PathLike[str] | None) -> Path:
     """Return the folder that nilearn's fetcher has written to."""
     parents = nilearn.datasets.get_data_dirs(None if data_dir is None else str(data_dir))
     return next(path for parent in parents if (path := Path(parent) / "ABIDE_pcp").is_dir())
-
-
-def _subject_numbers(participant_ids: pd.Index | pd.Series) -> pd.Series:
-    """Return the number at the end of each identifier: ABIDE's ``SUB_ID``."""
-    return participant_ids.astype(str).str.extract(r"(\d+)$", expand=False).astype(int)
 
 
 def fetch_abide(
@@ -94,16 +90,16 @@ def fetch_abide(
     )
     band = "filt" if band_pass_filtering else "nofilt"
     signal = "global" if global_signal_regression else "noglobal"
+    root = _dataset_dir(data_dir)
+    table = pd.read_csv(root / _PHENOTYPE)  # nilearn's own reading renames the first column
+    table = table[table["FILE_ID"].isin(fetched["phenotypic"]["FILE_ID"])]
     cohort = read_cpac(
-        _dataset_dir(data_dir),
+        root,
         atlas=atlas,
         strategy=f"{band}_{signal}",
+        phenotype=table,
         n_jobs=n_jobs,
         progress=progress,
     )
-    wanted = fetched["phenotypic"]["SUB_ID"].astype(int)
-    failures = cohort.failures
-    cohort = cohort[_subject_numbers(cohort.phenotype.index).isin(wanted)]
-    if not failures.empty:
-        failures = failures[_subject_numbers(failures["participant_id"]).isin(wanted)]
-    return cohort.assign(failures=failures)
+    asked = cohort.failures["participant_id"].isin(table["SUB_ID"].map("{:07d}".format))
+    return cohort.assign(failures=cohort.failures[asked])

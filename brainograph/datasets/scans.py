@@ -174,7 +174,7 @@ def simulate_fmriprep(
     *,
     n_subjects: int = 40,
     n_regions: int = 24,
-    n_volumes: tuple[int, int] = (90, 110),
+    n_volumes: tuple[int, int] = (110, 140),
     n_sites: int = 3,
     effect: float = 3.0,
     missing: float = 0.05,

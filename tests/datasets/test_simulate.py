@@ -133,9 +133,9 @@ def test_the_seed_decides(tmp_path):
 def test_two_hundred_subjects_take_half_a_second():
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         simulate_cohort(200)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert min(times) < 0.7
 
 
