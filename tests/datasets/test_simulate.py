@@ -122,7 +122,7 @@ def test_members_have_the_promised_shapes_and_values():
 
 
 def test_the_seed_decides(tmp_path):
-    one, again, other = (simulate_cohort(12, missing=0.0, random_state=s) for s in (3, 3, 4))
+    one, again, other = (simulate_cohort(12, random_state=s) for s in (3, 3, 4))
     assert one.fingerprint() == again.fingerprint() != other.fingerprint()
     one.save(tmp_path / "cohort")
     loaded = Cohort.load(tmp_path / "cohort")
