@@ -149,15 +149,15 @@ def _densest(strength: NDArray, density: float, spanning_tree: bool) -> NDArray[
             f"density must be in (0, 1], got {density:g}. For 10 % of the edges write density=0.10."
         )
     n_regions = strength.shape[-1]
-    pairs = np.triu_indices(n_regions, 1)
-    edges = strength[..., *pairs]
-    n_edges = round(density * edges.shape[-1])
+    pairs = np.flatnonzero(np.triu(np.ones((n_regions, n_regions), dtype=bool), 1))
+    n_edges = round(density * len(pairs))
     if spanning_tree:
-        tree = _maximum_spanning_tree(strength)[..., *pairs]
+        strength = np.where(_maximum_spanning_tree(strength), np.inf, strength)
         n_edges = max(n_edges, n_regions - 1)
-        edges = np.where(tree, np.inf, edges)
-    keep = np.zeros(strength.shape, dtype=bool)
-    keep[..., *pairs] = _largest(edges, n_edges)
+    edges = strength.reshape(*strength.shape[:-2], -1).take(pairs, axis=-1)
+    kept = np.zeros((*strength.shape[:-2], n_regions**2), dtype=bool)
+    kept[..., pairs] = _largest(edges, n_edges)
+    keep = kept.reshape(strength.shape)
     return keep | np.swapaxes(keep, -1, -2)
 
 
@@ -177,9 +177,13 @@ def _largest(values: NDArray, k: int) -> NDArray[np.bool_]:
     if k == 0:
         return np.zeros(values.shape, dtype=bool)
     last = np.partition(values, -k, axis=-1)[..., -k, None]
-    above, equal = values > last, values == last
-    room = k - above.sum(axis=-1, keepdims=True)
-    return (above | (equal & (np.cumsum(equal, axis=-1) <= room))) & (values > 0)
+    last = np.maximum(last, np.finfo(values.dtype).tiny)  # a weight of 0 is no edge
+    kept = values >= last
+    if (np.count_nonzero(kept, axis=-1) > k).any():
+        above, equal = values > last, values == last
+        room = k - above.sum(axis=-1, keepdims=True)
+        kept = above | (equal & (np.cumsum(equal, axis=-1) <= room))
+    return kept
 
 
 def _maximum_spanning_tree(strength: NDArray) -> NDArray[np.bool_]:

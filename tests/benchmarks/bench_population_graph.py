@@ -21,24 +21,30 @@ from brainograph.graphs.sparsify import sparsify
 
 
 def double_loop(features: np.ndarray, phenotype: pd.DataFrame, sigma: float) -> np.ndarray:
-    """Card G0 as published code has it: pairs of CSV strings by participant, scipy's pdist."""
-    people = list(phenotype.index)
+    """Card G0 in the shape of published code.
+
+    Scores are the strings of a CSV in a dictionary, looked up for each pair by an array of
+    participant numbers; distances are scipy's ``pdist``.
+    """
+    people = np.array(phenotype.index, dtype=str)
     n = len(people)
     agreement = np.zeros((n, n))
-    for name in phenotype:
-        score = dict(zip(people, phenotype[name].astype(str), strict=True))
+    for name in ("sex", "site"):
+        score = dict(zip(phenotype.index, phenotype[name], strict=True))
         for i in range(n):
             for j in range(i + 1, n):
-                if name == "age":
-                    try:
-                        agree = abs(float(score[people[i]]) - float(score[people[j]])) < 2
-                    except ValueError:  # a missing score
-                        agree = False
-                else:
-                    agree = score[people[i]] == score[people[j]]
-                if agree:
+                if score[people[i]] == score[people[j]]:
                     agreement[i, j] += 1
                     agreement[j, i] += 1
+    score = dict(zip(phenotype.index, phenotype["age"].astype(str), strict=True))
+    for i in range(n):
+        for j in range(i + 1, n):
+            try:
+                if abs(float(score[people[i]]) - float(score[people[j]])) < 2:
+                    agreement[i, j] += 1
+                    agreement[j, i] += 1
+            except ValueError:  # a missing score
+                continue
     distance = squareform(pdist(features, metric="correlation"))
     return agreement * np.exp(-(distance**2) / (2 * sigma**2))
 
