@@ -38,17 +38,25 @@ def _to_volumes(name: str, value: float, t_r: float | None) -> int:
     return max(1, int(np.floor(value / t_r + 0.5)))
 
 
-def _window_weights(window: Window | ArrayLike, length: int) -> np.ndarray | None:
-    """Return the weight of each volume of a window, or None where all are equal."""
+def _taper(window: str, length: int) -> np.ndarray:
+    """Return the weights of a window by name."""
+    if window == "hann":
+        return np.hanning(length)
+    if window == "hamming":
+        return np.hamming(length)
+    if window == "gaussian":
+        from_center = np.arange(length) - (length - 1) / 2
+        return np.exp(-0.5 * (from_center / (length / 6)) ** 2)
+    return np.ones(length)
+
+
+def _window_weights(window: Window | ArrayLike, length: int) -> np.ndarray:
+    """Return the weight of each volume of a window."""
     if isinstance(window, str):
         check_choice("window", window, Window)
-        if window == "rectangular":
-            return None
-        if window == "gaussian":
-            from_center = np.arange(length) - (length - 1) / 2
-            return np.exp(-0.5 * (from_center / (length / 6)) ** 2)
-        return np.hanning(length) if window == "hann" else np.hamming(length)
-    weights = np.asarray(window, dtype=np.float64)
+        weights = _taper(window, length)
+    else:
+        weights = np.asarray(window, dtype=np.float64)
     if weights.shape != (length,) or not np.isfinite(weights).all() or (weights < 0).any():
         listed = ", ".join(repr(name) for name in get_args(Window))
         raise ValueError(
@@ -56,7 +64,10 @@ def _window_weights(window: Window | ArrayLike, length: int) -> np.ndarray | Non
             f"each volume of the window, got an array of shape {weights.shape}."
         )
     if np.count_nonzero(weights) < _MIN_LENGTH:
-        raise ValueError(f"window must have at least {_MIN_LENGTH} weights above 0.")
+        raise ValueError(
+            f"window must give at least {_MIN_LENGTH} volumes a weight above 0, got "
+            f"{np.count_nonzero(weights)} of {length}. Make length larger."
+        )
     return weights
 
 
@@ -131,7 +142,7 @@ def _one_scan(
     constant: np.ndarray,
     length: int,
     step: int,
-    weights: np.ndarray | None,
+    weights: np.ndarray,
     kind: DynamicKind,
     dtype: np.dtype,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -146,7 +157,7 @@ def _one_scan(
         torch.from_numpy(values),
         length,
         step=step,
-        weights=None if weights is None else torch.from_numpy(weights),
+        weights=None if np.ptp(weights) == 0 else torch.from_numpy(weights),
         dtype=out.dtype,
         out=out,
     )
