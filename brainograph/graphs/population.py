@@ -209,7 +209,7 @@ def population_graph(
     if n_neighbors is None and threshold is None:
         return _dense(terms, len(order)).take(back, axis=0).take(back, axis=1)
     graph = _sparse(terms, (len(order), len(order)), n_neighbors, threshold, loops=False)
-    return graph.maximum(graph.T)[back][:, back]
+    return graph.maximum(graph.T)[back][:, back].sorted_indices()
 
 
 def attach(

@@ -160,6 +160,7 @@ def test_neighbors_by_hand():
     edges = {tuple(sorted(map(int, pair))) for pair in np.argwhere(graph.toarray())}
     assert edges == {(0, 1), (1, 2), (2, 3), (3, 4)}
     assert (graph != graph.T).nnz == 0
+    assert all(np.all(np.diff(row.indices) > 0) for row in graph)
 
 
 def test_all_ties_are_kept():
@@ -259,6 +260,22 @@ def test_a_new_participant_is_alone(rng, options):
         np.testing.assert_array_equal(rows_of([40 + i])[0], together[i])
     if "n_neighbors" in options:
         assert (together > 0).sum(axis=1).max() == 3
+
+
+def test_abide_in_any_order(rng, real_data):
+    archive = np.load(real_data / "abide1" / "timeseries_rois_ho_filt_noglobal_871.npz")
+    series = np.split(archive["data"], archive["offsets"][1:-1])
+    edges = np.triu_indices(111, 1)
+    with np.errstate(invalid="ignore"):
+        features = np.stack([np.corrcoef(s.astype(float).T)[edges] for s in series])
+    features = np.nan_to_num(features)  # regions without signal
+    graph = population_graph(features, combine="similarity", n_neighbors=10)
+    order = rng.permutation(871)
+    shuffled = population_graph(features[order], combine="similarity", n_neighbors=10)
+    assert (shuffled != graph[order][:, order]).nnz == 0
+    assert (graph != graph.T).nnz == 0
+    assert 10 <= graph.nnz / 871 <= 20
+    assert not isolated(graph).any()
 
 
 def test_graph_errors(rng):
