@@ -20,7 +20,6 @@ CONTROLS = {
     "shuffled_edges": "the same network with shuffled edges between participants",
 }
 _SIGNIFICANT = 0.05
-_APART = 0.03
 
 
 @dataclass(frozen=True)
@@ -143,8 +142,12 @@ def warn(scores: pd.DataFrame, sites: pd.DataFrame | None, verdicts: list[Verdic
     """
     said = []
     first = verdicts[0]
-    wide = scores.pivot(index=["model", "regime"], columns="metric", values="value")
-    apart = wide[(wide["auc"] - wide["auc_folds"]).abs() > _APART]
+    pooled, folds = (
+        scores[scores["metric"] == name].set_index(["model", "regime"])
+        for name in ("auc", "auc_folds")
+    )
+    mean = folds["value"].reindex(pooled.index)
+    apart = pooled[(mean < pooled["low"]) | (mean > pooled["high"])]
     if len(apart):
         models = _names(list(dict.fromkeys(apart.index.get_level_values("model"))))
         said.append(
