@@ -50,6 +50,8 @@ def write_model(model: SavedModel, folder: str | os.PathLike[str]) -> Path:
     ------
     FileExistsError
         If the folder exists and is not a model folder.
+    ValueError
+        If a transformer could not be loaded again without running code.
     """
     folder = Path(folder)
     if folder.exists() and not (folder / "model.json").is_file() and any(folder.iterdir()):
@@ -59,6 +61,7 @@ def write_model(model: SavedModel, folder: str | os.PathLike[str]) -> Path:
         tensors = {name: tensor.cpu().contiguous() for name, tensor in model.tensors.items()}
         save_file(tensors, part / "tensors.safetensors")
         skops.io.dump(dict(model.objects), part / "transformers.skops")
+        _trusted_types(part / "transformers.skops")
         for name, table in model.tables.items():
             write_tsv(table, part / f"{name}.tsv")
         files = {path.name: _sha256(path) for path in sorted(part.iterdir())}
@@ -99,25 +102,27 @@ def read_model(folder: str | os.PathLike[str]) -> SavedModel:
                 f"{folder / name} was changed after the model was saved: its SHA-256 does not "
                 "fit. Get the model anew from where it came from."
             )
+    transformers = folder / "transformers.skops"
     return SavedModel(
         facts,
         load_file(folder / "tensors.safetensors"),
-        _load_objects(folder / "transformers.skops"),
+        skops.io.load(transformers, trusted=_trusted_types(transformers)),
         {name: read_tsv(folder / f"{name}.tsv") for name in facts["tables"]},
     )
 
 
-def _load_objects(path: Path) -> dict[str, Any]:
-    """Load transformers; types outside scikit-learn, numpy and this package are refused."""
+def _trusted_types(path: Path) -> list[str]:
+    """Return the types of ours in a file; those of neither scikit-learn nor us are refused."""
     foreign = skops.io.get_untrusted_types(file=path)
     ours = [name for name in foreign if name.startswith("brainograph.preprocessing.")]
     strangers = sorted(set(foreign) - set(ours))
     if strangers:
         raise ValueError(
-            f"{path} holds types that could run code: {strangers}. Only transformers of "
-            "scikit-learn and brainograph can be loaded; fit the model anew with these."
+            f"{path.name} holds {strangers}, which could run code when it is loaded. Only "
+            "transformers of scikit-learn and brainograph are allowed in a saved model; build the "
+            "feature pipeline of these."
         )
-    return skops.io.load(path, trusted=ours)
+    return ours
 
 
 def _sha256(path: Path) -> str:

@@ -1,0 +1,207 @@
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import skops.io
+import torch
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from brainograph.datasets import simulate_cohort
+from brainograph.estimators import PopulationGraphClassifier
+from brainograph.preprocessing import Edges
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return simulate_cohort(n_subjects=50, n_regions=8, random_state=4)
+
+
+@pytest.fixture(scope="module")
+def y(cohort):
+    return cohort.phenotype["diagnosis"].to_numpy().astype(int)
+
+
+def make(**settings):
+    return PopulationGraphClassifier(**{"max_epochs": 10, "device": "cpu", **settings})
+
+
+@pytest.mark.parametrize("conv", ["gcn", "cheb", "sage", "gat"])
+@pytest.mark.parametrize("n_neighbors", [None, 5])
+def test_dense_and_sparse_agree(cohort, y, conv, n_neighbors):
+    visible = np.where(np.arange(50) < 8, -1, y)
+    dense, sparse = (
+        make(conv=conv, n_neighbors=n_neighbors, layout=layout, dropout=0.0)
+        .fit(cohort[:40], visible[:40])
+        .predict_proba(cohort)
+        for layout in ("dense", "sparse")
+    )
+    assert np.allclose(dense, sparse, atol=1e-5)
+
+
+def test_a_convolution_of_pyg_by_name(cohort, y):
+    model = make(conv="GraphConv", n_neighbors=5).fit(cohort, y)
+    assert np.isfinite(model.predict_proba(cohort)).all()
+
+
+def test_the_graph_is_symmetric_without_loops(cohort, y):
+    graph = make().fit(cohort, y).graph_.toarray()
+    assert np.array_equal(graph, graph.T)
+    assert (np.diag(graph) == 0).all()
+    assert graph.min() >= 0
+    assert graph.max() <= 3
+
+
+def test_features_and_sigma_are_fitted_on_labelled_rows_only(cohort, y):
+    """Wild unlabelled participants move neither the scaler nor the width of the similarity."""
+    visible = np.where(np.arange(50) < 10, -1, y)
+    wild = cohort.connectivity["fc"].copy()
+    wild[:10] = 0.99
+    models = [
+        make(validation_fraction=0.0).fit(c, visible)
+        for c in (cohort, cohort.assign(connectivity={"fc": wild}))
+    ]
+    means = [m._members[0].features[-1].mean_ for m in models]
+    assert np.array_equal(means[0], means[1])
+    assert models[0]._members[0].sigma == models[1]._members[0].sigma
+
+
+def test_early_stopping_uses_a_split_of_the_training_rows(cohort, y):
+    model = make(max_epochs=200, patience=3, refit=False, lr=0.05).fit(cohort, y)
+    history = model.history_.loc[0]
+    assert len(history) < 200
+    assert history["validation"].notna().all()
+    assert len(history) == history["validation"].idxmin() + 3
+
+
+def test_several_members_are_averaged(cohort, y):
+    model = make(n_members=3).fit(cohort, y)
+    each = [m.predict_fitted() for m in model._members]
+    order = np.argsort(cohort.participant_ids)
+    assert np.allclose(model.predict_proba(cohort[order]), np.mean(each, axis=0))
+    assert not np.array_equal(each[0], each[1])
+    assert model.history_.index.get_level_values("member").unique().tolist() == [0, 1, 2]
+
+
+def test_three_classes_and_other_labels(cohort):
+    labels = np.arange(50) % 3 + 4
+    model = make().fit(cohort, labels)
+    assert model.classes_.tolist() == [4, 5, 6]
+    assert model.predict_proba(cohort).shape == (50, 3)
+    assert set(model.predict(cohort)) <= {4, 5, 6}
+
+
+def test_a_grid_search_over_its_parameters(cohort, y):
+    search = GridSearchCV(make(), {"conv": ["gcn", "sage"]}, cv=StratifiedKFold(2))
+    assert search.fit(cohort, y).best_params_["conv"] in ("gcn", "sage")
+
+
+def test_the_global_random_state_is_left_alone(cohort, y):
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    make().fit(cohort, y)
+    assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"validation_fraction": 15}, r"validation_fraction must be in \[0, 1\), got 15"),
+        ({"combine": "sum"}, "combine must be one of .*got 'sum'"),
+        ({"conv": "cheby"}, "conv must be one of gcn, cheb, sage, gat.*got 'cheby'"),
+        ({"layout": "csr"}, "layout must be one of"),
+        ({"categorical": ("scanner",)}, r"no phenotype \['scanner'\]"),
+        ({"device": "cuda:99"}, "cannot be used on this machine"),
+        ({"continuous": {"ADOS_TOTAL": 2.0}}, "ADOS_TOTAL"),
+        ({"categorical": ("participant_id",)}, "participant_id"),
+    ],
+)
+def test_settings_out_of_range_are_explained(cohort, y, settings, message):
+    with pytest.raises(ValueError, match=message):
+        make(**settings).fit(cohort, y)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.ones(50), "one class or none"),
+        (np.array(["a", "b"] * 25), "must hold integers, got"),
+        (np.full(50, np.nan), "missing or fractional"),
+        (np.zeros(3), r"y has shape \(3,\), needed is \(50,\)"),
+    ],
+)
+def test_labels_out_of_range_are_explained(cohort, labels, message):
+    with pytest.raises(ValueError, match=message):
+        make().fit(cohort, labels)
+
+
+def test_diagnosis_in_disguise_can_be_insisted_on(cohort, y):
+    score = cohort.phenotype.assign(ados_total=y * 10.0)
+    leaky = cohort.assign(phenotype=score)
+    model = make(continuous={"ados_total": 1.0}, categorical=(), allow_diagnostic=True)
+    model.fit(leaky, y)
+
+
+def test_features_that_are_not_finite_say_whose(cohort, y):
+    spoilt = cohort.connectivity["fc"].copy()
+    spoilt[3, 0, 1] = np.nan
+    features = make_pipeline(Edges(), FunctionTransformer())
+    with pytest.raises(ValueError, match=f"1 participants .*{cohort.participant_ids[3]}"):
+        make(features=features).fit(cohort.assign(connectivity={"fc": spoilt}), y)
+
+
+def test_other_regions_are_refused_at_predict_time(cohort, y):
+    model = make().fit(cohort[:40], y[:40])
+    renamed = cohort.regions.set_axis([*cohort.regions.index[:-1], "Somewhere"])
+    with pytest.raises(ValueError, match=r"lacks .* and \['Somewhere'\] are unknown"):
+        model.predict(cohort[40:].assign(regions=renamed))
+
+
+class TestSavedModel:
+    @pytest.fixture
+    def folder(self, cohort, y, tmp_path):
+        features = make_pipeline(Edges(), StandardScaler())
+        return make(features=features, n_members=2).fit(cohort, y).save(tmp_path / "model")
+
+    def test_no_pickle_is_written(self, folder):
+        assert sorted(p.suffix for p in folder.iterdir()) == [
+            ".json", ".safetensors", ".skops", ".tsv", ".tsv",
+        ]  # fmt: skip
+
+    def test_the_label_is_not_in_the_folder(self, folder):
+        assert "diagnosis" not in (folder / "phenotype.tsv").read_text()
+
+    @pytest.mark.parametrize("name", ["tensors.safetensors", "transformers.skops", "phenotype.tsv"])
+    def test_a_tampered_file_is_refused(self, folder, name):
+        content = bytearray((folder / name).read_bytes())
+        content[-5] ^= 1
+        (folder / name).write_bytes(content)
+        with pytest.raises(ValueError, match=f"{name} was changed after the model was saved"):
+            PopulationGraphClassifier.load(folder)
+
+    def test_a_missing_file_is_named(self, folder):
+        (folder / "history.tsv").unlink()
+        with pytest.raises(FileNotFoundError, match=r"lacks its file history\.tsv"):
+            PopulationGraphClassifier.load(folder)
+
+    def test_code_of_a_stranger_is_refused(self, folder):
+        skops.io.dump({"features": FunctionTransformer(json.loads)}, folder / "transformers.skops")
+        facts = json.loads((folder / "model.json").read_text())
+        content = (folder / "transformers.skops").read_bytes()
+        facts["sha256"]["transformers.skops"] = hashlib.sha256(content).hexdigest()
+        (folder / "model.json").write_text(json.dumps(facts))
+        with pytest.raises(ValueError, match=r"holds \['json.*could run code"):
+            PopulationGraphClassifier.load(folder)
+
+    def test_what_could_not_be_loaded_is_not_saved(self, cohort, y, tmp_path):
+        model = make(features=make_pipeline(Edges(), FunctionTransformer(np.sort))).fit(cohort, y)
+        with pytest.raises(ValueError, match=r"holds \['numpy.sort'\]"):
+            model.save(tmp_path / "model")
+        assert not (tmp_path / "model").exists()
+
+    def test_a_folder_that_is_no_model_is_named(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match="brainograph fit CONFIG"):
+            PopulationGraphClassifier.load(tmp_path)
