@@ -210,7 +210,11 @@ class TangentSpace(TransformerMixin, BaseEstimator):
         return series
 
     def _covariances(self, source: np.ndarray | Sequence[np.ndarray], chunk: slice) -> np.ndarray:
-        """Return float64 covariances of a chunk of subjects."""
+        """Return float64 covariances of a chunk of subjects.
+
+        ``connectivity.static`` gives constant regions a variance of 0; here they must share in
+        the shrinkage, or the matrix has no logarithm.
+        """
         if isinstance(source, np.ndarray):
             return np.asarray(source[chunk], dtype=float)
         series = [np.asarray(one, dtype=float) for one in source[chunk]]
@@ -241,8 +245,8 @@ def _explained(error: SingularError, X: Subjects) -> ValueError:
     who = X.participant_ids[error.row] if isinstance(X, Cohort) else f"row {error.row}"
     return ValueError(
         f"the covariance of {who} is singular (smallest eigenvalue {error.smallest:.1g}): constant "
-        "regions, or fewer volumes than regions. Write shrinkage='ledoit_wolf'; if that is so "
-        "already, the participant has no signal: leave it out."
+        "regions, or fewer volumes than regions. Write shrinkage='ledoit_wolf' without "
+        "connectivity; if that is so already, the participant has no signal: leave it out."
     )
 
 
