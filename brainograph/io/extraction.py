@@ -11,6 +11,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from nilearn.image import resample_img
+from nilearn.image.resampling import BoundingBoxError
 
 from brainograph.io.atlas import Atlas, load_atlas
 
@@ -33,14 +34,17 @@ def _resampled(atlas: Atlas, shape: tuple[int, ...], affine: bytes) -> np.ndarra
     if shape == atlas.labels.shape and np.allclose(target, atlas.affine):
         return atlas.labels
     image = nib.Nifti1Image(atlas.labels, atlas.affine)
-    resampled = resample_img(
-        image,
-        target_affine=target,
-        target_shape=shape,
-        interpolation="nearest",
-        copy_header=True,
-        force_resample=True,
-    )
+    try:
+        resampled = resample_img(
+            image,
+            target_affine=target,
+            target_shape=shape,
+            interpolation="nearest",
+            copy_header=True,
+            force_resample=True,
+        )
+    except BoundingBoxError:
+        return np.zeros(shape, dtype=np.int32)
     return np.asanyarray(resampled.dataobj).astype(np.int32)
 
 
