@@ -79,7 +79,7 @@ def test_what_has_to_be_chosen(tmp_path):
         read_cpac(tmp_path, atlas="aal")
     cpac = tmp_path / "ABIDE_pcp" / "cpac"
     shutil.copytree(cpac / "filt_noglobal", cpac / "filt_global")
-    with pytest.raises(ValueError, match="one of filt_global, filt_noglobal, got None. Write"):
+    with pytest.raises(ValueError, match=r"one of filt_global, filt_noglobal, got None. Write"):
         read_cpac(tmp_path)
     assert len(read_cpac(tmp_path, strategy="filt_global")) == 3
     with pytest.raises(FileNotFoundError, match="no folder cpac/"):

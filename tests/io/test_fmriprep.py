@@ -192,5 +192,5 @@ def test_a_stopped_build_goes_on(fmriprep, atlas_path, tmp_path, monkeypatch):
     assert len(calls) == 5
     monkeypatch.undo()
     assert cohort.fingerprint() == read_fmriprep(fmriprep, atlas=atlas_path).fingerprint()
-    with pytest.raises(ValueError, match="low_pass was 0.1, now 0.08"):
+    with pytest.raises(ValueError, match=r"low_pass was 0.1, now 0.08"):
         read_fmriprep(fmriprep, atlas=atlas_path, work_dir=work, low_pass=0.08)
