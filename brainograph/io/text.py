@@ -1,6 +1,7 @@
 """Arrays from text: C-PAC ``.1D``, TSV, CSV."""
 
 import csv
+import io
 import os
 from pathlib import Path
 
@@ -71,30 +72,40 @@ def read_text(path: str | os.PathLike[str]) -> tuple[np.ndarray, list[str] | Non
            [3. , 4. ]]), ['101', '102'])
     """
     path = Path(path)
-    with path.open(encoding="utf-8-sig") as file:
-        first = file.readline().rstrip("\n")
-    if not first.strip():
+    lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    if not lines:
         raise ValueError(f"{path.name} is empty")
-    separator = max("\t,;", key=first.count)
-    if not first.count(separator):
-        separator = r"\s+"
-    names = first.split() if separator == r"\s+" else next(csv.reader([first], delimiter=separator))
-    names = [name.strip() for name in names]
-    has_header = first.lstrip().startswith("#") or not all(map(_is_number, names))
-    table = pd.read_csv(
-        path, sep=separator, header=None, skiprows=int(has_header), na_values=_MISSING,
-        encoding="utf-8-sig", skipinitialspace=True, comment="#",
-    )  # fmt: skip
-    if has_header and names[0] in {"#", "# "} and len(names) == table.shape[1] + 1:
-        names = names[1:]
-    if table.shape[1] == len(names) + 1 or (has_header and not names[0]):
-        table, names = table.iloc[:, 1:], names[-(table.shape[1] - 1) :]
-    odd = [str(names[i]) for i, kind in enumerate(table.dtypes) if kind.kind not in "fiub"]
-    if odd:
-        raise ValueError(f"{path.name} holds text that is not a number (column {odd[0]})")
-    header = [name.lstrip("#").strip() for name in names] if has_header else None
-    if header is not None and len(header) != table.shape[1]:
-        raise ValueError(
-            f"{path.name} has {len(header)} names in its header for {table.shape[1]} columns"
-        )
-    return table.to_numpy(np.float64), header
+    separator = max("\t,;", key=lines[0].count)
+    if separator not in lines[0]:
+        separator, lines = "\t", ["\t".join(line.split()) for line in lines]
+    names = [name.strip() for name in next(csv.reader([lines[0]], delimiter=separator))]
+    header = None
+    if lines[0].lstrip().startswith("#") or not all(map(_is_number, names)):
+        header, lines = names, lines[1:]
+    lines = [line for line in lines if line[0] != "#"]
+    widths = {line.count(separator) + 1 for line in lines}
+    if header is not None and widths == {len(header)} and not header[0]:  # row numbers
+        header, lines = header[1:], [line.split(separator, 1)[1] for line in lines]
+    elif header is not None and header[0] == "#" and widths == {len(header) - 1}:
+        header = header[1:]
+    n_columns = len(lines[0].split(separator)) if header is None else len(header)
+    ragged = [line.count(separator) + 1 for line in lines]
+    if set(ragged) != {n_columns}:
+        odd = next((n for n in ragged if n != n_columns), 0)
+        raise ValueError(f"{path.name} has rows of {n_columns} and of {odd} values")
+    array = _parse(lines, separator, path.name).reshape(-1, n_columns)
+    return array, None if header is None else [name.lstrip("#").strip() for name in header]
+
+
+def _parse(lines: list[str], separator: str, name: str) -> np.ndarray:
+    """Parse all values as one long column: twice as fast as a column for each region."""
+    text = "\n".join(lines).replace(separator, "\n") + "\n"
+    try:
+        column = pd.read_csv(
+            io.StringIO(text), header=None, sep="\t", dtype=np.float64, na_values=_MISSING,
+            skip_blank_lines=False, skipinitialspace=True,
+        )  # fmt: skip
+    except ValueError as error:
+        odd = next((one for one in text.splitlines() if not _is_number(one)), "")
+        raise ValueError(f"{name} holds {odd!r}, which is not a number") from error
+    return column.to_numpy().ravel()

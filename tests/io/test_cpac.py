@@ -68,7 +68,7 @@ def test_bad_files_are_failures(tmp_path):
     cohort = read_cpac(tmp_path / "ABIDE_pcp")
     assert cohort.participant_ids == ["0050952"]
     reasons = cohort.failures.set_index("participant_id")["reason"]
-    assert "holds text that is not a number (column #53)" in reasons["0050772"]
+    assert "holds 'x', which is not a number" in reasons["0050772"]
     assert reasons["0050682"].endswith("is empty")
     assert reasons["0059999"] == "no row in the participants table"
 

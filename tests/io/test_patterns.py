@@ -32,9 +32,7 @@ def test_any_depth(tmp_path):
 
 def test_errors(tmp_path):
     touch(tmp_path, "sub-1_run-1_T1w.nii", "sub-1_run-2_T1w.nii")
-    with pytest.raises(
-        ValueError, match=r"fits 2 files of sub-1: sub-1_run-1_T1w.nii, sub-1_run-2"
-    ):
+    with pytest.raises(ValueError, match=r"fits 2 files of sub-1: sub-1_run-1_T1w.nii, "):
         match_files(tmp_path / "{participant_id}_*_T1w.nii")
     with pytest.raises(ValueError, match=r"Write \{participant_id\}"):
         match_files(tmp_path / "*_T1w.nii")

@@ -33,7 +33,20 @@ def test_what_is_not_a_table_of_numbers(tmp_path):
     with pytest.raises(ValueError, match=r"x.tsv is empty"):
         read_text(path)
     path.write_text("a\tb\n1\tn/a\n2\tyes\n")
-    with pytest.raises(ValueError, match=r"not a number \(column b\)"):
+    with pytest.raises(ValueError, match=r"x.tsv holds 'yes', which is not a number"):
+        read_text(path)
+
+
+def test_gaps_and_ragged_rows(tmp_path):
+    path = tmp_path / "x.tsv"
+    path.write_text("a\tb\n1\tn/a\n\t2\n3\t\n")
+    expected = [[1, np.nan], [np.nan, 2], [3, np.nan]]
+    np.testing.assert_array_equal(read_text(path)[0], expected)
+    path.write_text("a\tb\n1\t2\n3\n")
+    with pytest.raises(ValueError, match="rows of 2 and of 1 values"):
+        read_text(path)
+    path.write_text("a\tb\n")
+    with pytest.raises(ValueError, match="rows of 2 and of 0 values"):
         read_text(path)
 
 
