@@ -80,7 +80,8 @@ def _natural(text: str) -> list[Any]:
 
 
 @lru_cache(maxsize=4096)
-def _sidecars(folder: Path, suffix: str) -> tuple[BIDSFile, ...]:
+def _sidecars(folder: Path, suffix: str, changed: int) -> tuple[BIDSFile, ...]:
+    """List the JSON files of a folder; ``changed``, its time of change, keeps the cache true."""
     return tuple(parse_name(path) for path in sorted(folder.glob(f"*{suffix}.json")))
 
 
@@ -93,9 +94,11 @@ def sidecar(path: str | os.PathLike[str]) -> dict[str, Any]:
     file = parse_name(path)
     content: dict[str, Any] = {}
     for folder in reversed(file.path.resolve().parents[:5]):
+        if not folder.is_dir():
+            continue
         fitting = [
             one
-            for one in _sidecars(folder, file.suffix)
+            for one in _sidecars(folder, file.suffix, folder.stat().st_mtime_ns)
             if one.suffix == file.suffix and one.entities.items() <= file.entities.items()
         ]
         for one in sorted(fitting, key=lambda one: len(one.entities)):

@@ -97,9 +97,8 @@ def _stream(image: Any) -> Iterator[np.ndarray]:
                 n_read += 1
             file.read(1)  # a gzip file ends with a checksum, tested when its end is reached
     except _BROKEN as error:
-        if n_read == n_volumes:
-            raise ValueError(f"damaged: the volumes are there, but {error}") from error
-        raise ValueError(f"truncated: {n_read} of {n_volumes} volumes can be read") from error
+        what = "truncated" if isinstance(error, EOFError) else f"damaged ({error})"
+        raise ValueError(f"{what}: {n_read} of {n_volumes} volumes can be read") from error
 
 
 def _volumes(image: Any) -> tuple[Iterator[np.ndarray], float, float]:

@@ -109,7 +109,7 @@ def read_participants(
         where = "participants"
         named = table.index.name is not None and id_column in (None, table.index.name)
         data = table.reset_index() if named else table.copy()
-        data = data.replace([-9999, "-9999", "n/a", ""], float("nan"))
+        data = data.mask(data.isin([-9999, "-9999", "n/a", ""]))
     else:
         path = Path(table)
         where, separator = str(path), _separator(path)

@@ -10,7 +10,7 @@ from nilearn.interfaces.fmriprep import load_confounds
 from nilearn.maskers import NiftiLabelsMasker
 
 from brainograph.cohort import Cohort
-from brainograph.io import bids, read_fmriprep
+from brainograph.io import read_fmriprep
 from brainograph.io.fmriprep import repetition_time
 
 SPACE = "MNI152NLin2009cAsym"
@@ -108,7 +108,6 @@ def test_no_repetition_time(fmriprep, atlas_path):
     sidecar = fmriprep / f"task-rest_space-{SPACE}_desc-preproc_bold.json"
     sidecar.write_text(json.dumps({"RepetitionTime": 1.5}))
 
-    bids._sidecars.cache_clear()
     cohort = read_fmriprep(fmriprep, atlas=atlas_path)
     assert cohort.phenotype["repetition_time"].tolist() == [1.5, 1.5, 1.5]
     assert (
@@ -136,6 +135,21 @@ def test_several_spaces_or_tasks_have_to_be_chosen(fmriprep, atlas_path):
     shutil.copy(path, path.with_name(path.name.replace("task-rest", "task-nback")))
     with pytest.raises(ValueError, match=r"several values of 'task': nback, rest"):
         read_fmriprep(fmriprep, atlas=atlas_path, space=SPACE)
+
+
+def test_in_parallel(fmriprep, atlas_path, tmp_path):
+    alone = read_fmriprep(fmriprep, atlas=atlas_path)
+    both = read_fmriprep(fmriprep, atlas=atlas_path, n_jobs=2, work_dir=tmp_path / "work")
+    assert both.fingerprint() == alone.fingerprint()
+
+
+def test_a_file_cut_in_its_header(fmriprep, atlas_path):
+    path = scan(fmriprep, "01")
+    path.write_bytes(path.read_bytes()[:100])
+    scan(fmriprep, "03").write_bytes(b"")
+    cohort = read_fmriprep(fmriprep, atlas=atlas_path)
+    assert cohort.failures["participant_id"].tolist() == ["sub-01", "sub-03"]
+    assert cohort.failures["reason"].str.len().gt(10).all()
 
 
 def test_missing_confounds_are_that_scans_failure(fmriprep, atlas_path):
