@@ -21,13 +21,13 @@ __all__ = ["read_xcpd"]
 _NOT_RUNS = {"task", "space", "res", "den", "desc", "atlas", "seg", "stat"}
 
 
-def _beside(path: Path, suffix: str) -> np.ndarray | None:
+def _beside(path: Path, suffix: str) -> pd.Series | None:
     """Return the framewise displacement of the ``*_<suffix>.tsv`` of the same run."""
     stem = path.name.split("_space-")[0].split("_seg-")[0].split("_atlas-")[0]
     for table in sorted(path.parent.glob(f"{stem}_*{suffix}.tsv")):
         columns = pd.read_csv(table, sep="\t", na_values=["n/a"])
         if "framewise_displacement" in columns:
-            return columns["framewise_displacement"].to_numpy(np.float64)
+            return columns["framewise_displacement"]
     return None
 
 
@@ -42,9 +42,9 @@ def _read_run(path: Path, *, standardize: bool) -> Result:
     result: Result = {"timeseries": array.astype(np.float32), "regions": np.array(header)}
     motion, outliers = _beside(path, "motion"), _beside(path, "outliers")
     if motion is not None:
-        result["mean_fd"] = np.nanmean(motion)
+        result["mean_fd"] = motion.mean()
     if outliers is not None:
-        result["n_outliers"] = np.nansum(outliers)
+        result["n_outliers"] = outliers.sum()
     seconds = sidecar(path).get("RepetitionTime")
     return result if seconds is None else {**result, "repetition_time": float(seconds)}
 
