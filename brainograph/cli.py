@@ -5,13 +5,16 @@ Everything heavy is imported inside the commands, so that ``--help`` answers at 
 
 import os
 import shlex
-import sys
+import warnings
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
+
+import brainograph
 
 if TYPE_CHECKING:
     from brainograph.cohort import Cohort
@@ -20,17 +23,66 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
+console = Console(stderr=True, highlight=False)
+
+
+class _Commands(TyperGroup):
+    """The commands; a mistake of the user ends in a message, not in a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command and put warnings, errors and a stop into plain words."""
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            try:
+                return super().invoke(ctx)
+            except BrokenPipeError:
+                raise
+            except KeyboardInterrupt as stop:
+                kept = str(stop).removeprefix("stopped: ")
+                _say(f"Stopped. {kept or 'What is finished is kept; the same command goes on.'}")
+                raise SystemExit(130) from stop
+            except (ValueError, OSError) as error:
+                if os.environ.get("BRAINOGRAPH_TRACEBACK"):
+                    raise
+                console.print("[bold red]Error:[/bold red] ", end="")
+                _say("\n".join([_text(error), *getattr(error, "__notes__", [])]))
+                raise SystemExit(1) from error
+
+
+def _say(text: str) -> None:
+    """Print a line for the user, on standard error and as it is."""
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def _text(error: ValueError | OSError) -> str:
+    """Return the message of an error, without the number of a system error."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror}." if error.filename else error.strerror
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning as one line; those for developers stay out."""
+    if not issubclass(category, (DeprecationWarning, PendingDeprecationWarning, FutureWarning)):
+        console.print("[bold yellow]Warning:[/bold yellow] ", end="")
+        _say(" ".join(str(message).split()))
+
+
 app = typer.Typer(
     name="brainograph",
-    help="Graph neural network connectomics: brain scans in, honest predictions out. "
-    "For research use only, not for diagnosis.\n\n"
-    "Try it: [bold]brainograph demo[/bold]",
+    cls=_Commands,
     no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-console = Console(stderr=True, highlight=False)
 
 
 class Layout(StrEnum):
@@ -49,6 +101,27 @@ Overrides = Annotated[
 ]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"brainograph {brainograph.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def describe(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Graph neural network connectomics: brain scans in, honest predictions out.
+
+    For research use only, not for diagnosis.
+
+    Try it: [bold]brainograph demo[/bold]
+    """
+
+
 @app.command(epilog="Example: brainograph demo --output brainograph_demo --jobs 2")
 def demo(
     output: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("brainograph_demo"),
@@ -59,7 +132,7 @@ def demo(
 
     scans, cohort, results = output / "fmriprep", output / "cohort", output / "results"
     if not (scans / "participants.tsv").is_file():
-        console.print(f"Simulating a small fMRIPrep data set in [bold]{scans}[/bold] ...")
+        _say(f"Simulating a small fMRIPrep data set in {scans} ...")
         simulate_fmriprep(scans)
     config = _shipped_config("demo.yaml")
     names, n_jobs = str(scans / "atlas.tsv"), ["--jobs", str(jobs)]
@@ -70,7 +143,7 @@ def demo(
         ["report", str(results)],
     ]
     for step in steps:
-        console.print(f"\n[bold green]$[/bold green] brainograph {shlex.join(step)}")
+        _say(f"\n$ brainograph {shlex.join(step)}")
         app(step, standalone_mode=False)
 
 
@@ -132,9 +205,9 @@ def build(
     """Read scans or series and write a cohort. A build that was interrupted goes on."""
     import shutil
 
-    if (cohort / "cohort.json").is_file() and not overwrite:
-        raise FileExistsError(f"{cohort} is there. Add --overwrite, or choose another folder.")
-    kinds = _kinds(connectivity)
+    from brainograph.io.connect import connect
+
+    _refuse_occupied(cohort, "cohort.json", overwrite=overwrite)
     given = {
         "atlas": atlas,
         "atlas_names": atlas_names,
@@ -148,13 +221,29 @@ def build(
         "runs": runs,
         "contents": contents,
     }
-    work_dir = cohort.with_name(f".{cohort.name}.build")
+    kinds = _kinds(connectivity)
+    work_dir = cohort.resolve().with_name(f".{cohort.resolve().name}.build")
     made = _read(source, layout, {k: v for k, v in given.items() if v is not None}, jobs, work_dir)
-    if made.timeseries is not None:
-        made = _connect(made, kinds, jobs)
-    made.save(cohort, overwrite=overwrite)
+    if connectivity and made.timeseries is None:
+        raise ValueError("--connectivity is computed from series, and SOURCE holds matrices.")
+    try:
+        if made.timeseries is not None:
+            made = connect(made, kinds, n_jobs=jobs)
+        made.save(cohort, overwrite=overwrite)
+    except (ValueError, OSError) as error:
+        error.add_note("What was read is kept: the same command goes on from there.")
+        raise
     shutil.rmtree(work_dir, ignore_errors=True)
     _summarise(made, cohort)
+
+
+def _refuse_occupied(folder: Path, proof: str, *, overwrite: bool) -> None:
+    """Refuse a folder that holds something, before anything is computed for it."""
+    if (folder / proof).is_file():
+        if not overwrite:
+            raise FileExistsError(f"{folder} is there. Add --overwrite, or choose another folder.")
+    elif folder.exists() and (folder.is_file() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} holds something else. Choose another folder.")
 
 
 def _kinds(connectivity: list[str] | None) -> dict[str, "Kind"]:
@@ -192,24 +281,20 @@ def _read(
     return read(source, **options, n_jobs=jobs, work_dir=work_dir)
 
 
-def _connect(cohort: "Cohort", kinds: dict[str, "Kind"], jobs: int) -> "Cohort":
-    """Return the cohort with its matrices."""
-    from brainograph.connectivity import static
-
-    series = list(cohort.timeseries or ())
-    return cohort.assign(
-        connectivity={name: static(series, kind=kind, n_jobs=jobs) for name, kind in kinds.items()}
-    )
-
-
 def _summarise(cohort: "Cohort", folder: Path) -> None:
-    """Say what was read and what was not."""
-    console.print(f"[bold]{cohort}[/bold]")
-    for row in cohort.failures.head(5).itertuples():
-        console.print(f"  not read: {row.participant_id}: {row.reason}", markup=False)
-    if len(cohort.failures) > 5:
-        console.print(f"  and {len(cohort.failures) - 5} more, all in {folder / 'failures.tsv'}")
-    console.print(f"Written to [bold]{folder}[/bold]")
+    """Say what was read and, by reason, what was not."""
+    _say(str(cohort))
+    reasons = cohort.failures.groupby("reason", sort=False)["participant_id"].agg(list)
+    reasons = reasons.sort_values(key=lambda people: people.map(len), kind="stable")[::-1]
+    for reason, people in reasons.head(5).items():
+        named = ", ".join(people[:3]) + (", ..." if len(people) > 3 else "")
+        who = named if len(people) == 1 else f"{len(people)} participants ({named})"
+        _say(f"  not read: {who}: {reason}")
+    if more := sum(map(len, reasons[5:])):
+        _say(f"  not read: {more} more, for {len(reasons) - 5} other reasons")
+    if len(reasons):
+        _say(f"  all of them: {folder / 'failures.tsv'}")
+    _say(f"Written to {folder}")
 
 
 @app.command(
@@ -226,24 +311,30 @@ def crossval(
     from brainograph.config import load_config, save_config
 
     experiment = load_config(config, overrides or ())
-    from brainograph.config.build import make_labels, make_models, make_splits
+    from brainograph.config.build import check_cohort, make_labels, make_models, make_splits
     from brainograph.model_selection import cross_validate
 
     cohort = _load_cohort(experiment.cohort)
+    check_cohort(experiment, cohort)
     y = make_labels(experiment, cohort)
-    outcome = cross_validate(
-        make_models(experiment, cohort),
-        cohort,
-        y,
-        splits=make_splits(experiment, cohort, y),
-        regimes=experiment.regimes,
-        folder=results,
-        n_jobs=jobs,
-        title=experiment.title,
-    )
-    save_config(experiment, results / "config.yaml")
+    _say(f"{(y == 1).sum()} positive, {(y == 0).sum()} negative, {(y == -1).sum()} unlabelled")
+    try:
+        outcome = cross_validate(
+            make_models(experiment, cohort),
+            cohort,
+            y,
+            splits=make_splits(experiment, cohort, y),
+            regimes=experiment.regimes,
+            folder=results,
+            n_jobs=jobs,
+            title=experiment.title,
+        )
+        save_config(experiment, results / "config.yaml")
+    except OSError as error:
+        error.add_note("Folds that were finished are kept: the same command goes on from there.")
+        raise
     _print_scores(outcome)
-    console.print(f"Written to [bold]{results}[/bold]. Next: brainograph report {results}")
+    _say(f"Written to {results}. Next: brainograph report {results}")
 
 
 def _load_cohort(folder: Path) -> "Cohort":
@@ -257,17 +348,14 @@ def _load_cohort(folder: Path) -> "Cohort":
 
 def _print_scores(outcome: "Results") -> None:
     """Print the AUC and balanced accuracy of every model."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     scores = outcome.scores()
-    table = Table(title=outcome.provenance["scheme"])
-    for column in (
-        "model",
-        "regime",
-        "AUC [95 % interval]",
-        "mean AUC of folds",
-        "balanced accuracy",
-    ):
+    table = Table(title=outcome.provenance["scheme"], box=SIMPLE_HEAD)
+    for column in ("model", "regime", "AUC [95 % interval]"):
+        table.add_column(column, no_wrap=True)
+    for column in ("mean AUC of folds", "balanced accuracy"):
         table.add_column(column)
     for (model, regime), rows in scores.groupby(["model", "regime"], sort=False):
         of = rows.set_index("metric")
@@ -284,21 +372,24 @@ def fit(
     config: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],
     model: Annotated[Path, typer.Argument(help="Folder to write the model to.")],
     overrides: Overrides = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a model that is there.")
+    ] = False,
 ) -> None:
     """Fit a model on every labelled participant and save it without pickle."""
     from brainograph.config import load_config, save_config
 
+    _refuse_occupied(model, "model.json", overwrite=overwrite)
     experiment = load_config(config, overrides or ())
-    from brainograph.config.build import make_labels, make_model
+    from brainograph.config.build import check_cohort, make_labels, make_model
 
     cohort = _load_cohort(experiment.cohort)
+    check_cohort(experiment, cohort)
     y = make_labels(experiment, cohort)
     fitted = make_model(experiment).set_params(progress=True).fit(cohort, y)
     fitted.save(model)
     save_config(experiment, model / "config.yaml")
-    console.print(
-        f"Fitted on {(y != -1).sum()} of {len(y)} participants. Written to [bold]{model}[/bold]"
-    )
+    _say(f"Fitted on {(y != -1).sum()} of {len(y)} participants. Written to {model}")
 
 
 @app.command(epilog="Example: brainograph predict model new_cohort predictions.tsv")
@@ -314,6 +405,8 @@ def predict(
     from brainograph.estimators import PopulationGraphClassifier
     from brainograph.files import write_tsv
 
+    if out.is_dir():
+        raise IsADirectoryError(f"{out} is a folder. Name a file, such as {out / 'out.tsv'}.")
     fitted = PopulationGraphClassifier.load(model)
     people = Cohort.load(cohort)
     table = pd.DataFrame(
@@ -325,7 +418,7 @@ def predict(
         }
     )
     write_tsv(table, out)
-    console.print(f"{len(table)} participants predicted. Written to [bold]{out}[/bold]")
+    _say(f"{len(table)} participants predicted. Written to {out}")
 
 
 @app.command(epilog="Example: brainograph report results/ho")
@@ -336,17 +429,9 @@ def report(
     from brainograph.report import write_report
 
     path = write_report(results)
-    console.print(f"The report is at [bold]{path.resolve()}[/bold]", soft_wrap=True)
+    _say(f"The report is at {path.resolve()}")
 
 
 def main() -> None:
-    """Run the command; a mistake of the user ends in a message, not in a traceback."""
-    try:
-        app()
-    except (ValueError, OSError) as error:
-        if os.environ.get("BRAINOGRAPH_TRACEBACK"):
-            raise
-        notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", []))
-        console.print("[bold red]Error:[/bold red] ", end="")
-        console.print(f"{error}{notes}", markup=False, soft_wrap=True)
-        sys.exit(1)
+    """Run the command that the arguments name."""
+    app()

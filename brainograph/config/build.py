@@ -1,9 +1,11 @@
 """From an experiment to labels, estimators and folds."""
 
-from typing import assert_never
+import shlex
+from typing import Any, assert_never
 
 import numpy as np
 import pandas as pd
+import yaml
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_selection import SelectKBest
 from sklearn.pipeline import FeatureUnion, Pipeline
@@ -25,11 +27,77 @@ from brainograph.model_selection.controls import default_controls
 from brainograph.model_selection.splits import Splits, leave_one_site_out, repeated_stratified
 from brainograph.preprocessing.edges import Edges
 from brainograph.preprocessing.measures import Measures
-from brainograph.preprocessing.phenotypes import Phenotypes
+from brainograph.preprocessing.phenotypes import Phenotypes, check_phenotypes
 from brainograph.preprocessing.selection import RidgeRFE
 from brainograph.preprocessing.tangent import TangentSpace
 
-__all__ = ["make_labels", "make_model", "make_models", "make_splits"]
+__all__ = ["check_cohort", "make_labels", "make_model", "make_models", "make_splits"]
+
+
+def check_cohort(experiment: Experiment, cohort: Cohort) -> None:
+    """Refuse an experiment that asks for what the cohort lacks or for what gives the label away.
+
+    Raises
+    ------
+    ConfigError
+        With one line for each mistake.
+    """
+    model = experiment.model
+    joins = model.combine in ("product", "phenotype")
+    columns = {
+        "model.categorical": model.categorical if joins else [],
+        "model.continuous": list(model.continuous) if joins else [],
+    }
+    edges = [name for names in columns.values() for name in names]
+    mistakes = _leaks("model", edges, model.allow_diagnostic, experiment)
+    for i, block in enumerate(experiment.features.blocks):
+        key = f"features.blocks.{i}"
+        match block:
+            case PhenotypesBlock():
+                columns[f"{key}.columns"] = block.columns
+                mistakes += _leaks(key, block.columns, block.allow_diagnostic, experiment)
+            case EdgesBlock() if block.connectivity not in cohort.connectivity:
+                there = ", ".join(cohort.connectivity) or "no matrices"
+                mistakes.append(
+                    f"{key}.connectivity: no {block.connectivity!r}, the cohort has {there}. "
+                    "Build it with --connectivity NAME=KIND."
+                )
+    mistakes += _lacking(columns, cohort)
+    _refuse(mistakes)
+
+
+def _refuse(mistakes: list[str]) -> None:
+    if mistakes:
+        lines = "".join(f"\n  {mistake}" for mistake in mistakes)
+        raise ConfigError(f"This cohort cannot be used with this experiment:{lines}")
+
+
+def _lacking(columns: dict[str, list[str]], cohort: Cohort) -> list[str]:
+    """Say which phenotypes the cohort does not have."""
+    lacking = {
+        key: [name for name in names if name not in cohort.phenotype]
+        for key, names in columns.items()
+    }
+    there = ", ".join(cohort.phenotype) or "none"
+    return [
+        f"{key}: the cohort has no phenotype {', '.join(names)}; it has {there}. "
+        f"Write --set {key}=[...] with those that it has."
+        for key, names in lacking.items()
+        if names
+    ]
+
+
+def _leaks(
+    key: str, columns: list[str], allow_diagnostic: bool, experiment: Experiment
+) -> list[str]:
+    """Say which phenotypes give the label away."""
+    try:
+        check_phenotypes(
+            columns, allow_diagnostic=allow_diagnostic, target=experiment.target.column
+        )
+    except ValueError as error:
+        return [f"{key}: {line}" for line in str(error).splitlines()]
+    return []
 
 
 def make_labels(experiment: Experiment, cohort: Cohort) -> np.ndarray:
@@ -42,14 +110,21 @@ def make_labels(experiment: Experiment, cohort: Cohort) -> np.ndarray:
         )
     column = cohort.phenotype[target.column]
     positive, negative = _equals(column, target.positive), _equals(column, target.negative)
-    counts = column.value_counts()
     if not positive.any() or not negative.any():
+        counts = column.convert_dtypes().value_counts().to_dict()
+        example = yaml.safe_dump(next(iter(counts), "patient")).split("\n")[0]
         raise ConfigError(
-            f"target: {target.column!r} needs participants of {target.positive!r} and "
-            f"{target.negative!r}, it has {counts.to_dict()}. Write for example "
-            f"--set target.positive={counts.index[0]}."
+            f"target: {target.column!r} needs participants of {target.positive!r} and of "
+            f"{target.negative!r}, it has {_some(counts)}. Write for example "
+            f"--set {shlex.quote(f'target.positive={example}')}."
         )
     return np.select([positive, negative], [1, 0], default=-1)
+
+
+def _some(counts: dict[Any, int]) -> str:
+    """Write out how often each value occurs, the most frequent only."""
+    shown = ", ".join(f"{value!r} ({n})" for value, n in list(counts.items())[:6])
+    return f"{shown}, ..." if len(counts) > 6 else shown or "no value"
 
 
 def _equals(column: pd.Series, value: int | str) -> np.ndarray:
@@ -69,7 +144,15 @@ def make_model(experiment: Experiment) -> PopulationGraphClassifier:
 def make_models(experiment: Experiment, cohort: Cohort) -> dict[str, BaseEstimator]:
     """Return the model, as ``population_graph``, and its controls."""
     model = make_model(experiment)
-    controls = default_controls(cohort, model)
+    edges = [b.connectivity for b in experiment.features.blocks if isinstance(b, EdgesBlock)]
+    target = experiment.target.column
+    controls = default_controls(
+        cohort,
+        model,
+        connectivity=edges[0] if edges else "fc",
+        phenotypes=[name for name in ("site", "age", "sex") if name != target],
+        motion=[name for name in ("mean_fd",) if name != target],
+    )
     if experiment.controls != "default":
         unknown = sorted(set(experiment.controls) - set(controls))
         if unknown:
@@ -86,7 +169,11 @@ def make_splits(experiment: Experiment, cohort: Cohort, y: np.ndarray) -> Splits
     settings = experiment.cross_validation
     if settings.splits is not None:
         return Splits.load(settings.splits)
-    if settings.scheme == "leave_one_site_out":
+    loso = settings.scheme == "leave_one_site_out"
+    group = [settings.group] if settings.group else []
+    columns = {"scheme": ["site"]} if loso else {"by": settings.by, "group": group}
+    _refuse(_lacking({f"cross_validation.{k}": names for k, names in columns.items()}, cohort))
+    if loso:
         return leave_one_site_out(cohort, y, min_size=settings.min_site_size)
     return repeated_stratified(
         cohort,
@@ -133,6 +220,6 @@ def _block(block: Block) -> TransformerMixin:
         case MeasuresBlock():
             return Measures(block.names)
         case PhenotypesBlock():
-            return Phenotypes(block.columns)
+            return Phenotypes(block.columns, allow_diagnostic=block.allow_diagnostic)
         case _:
             assert_never(block)

@@ -44,7 +44,7 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist. Name one of configs/*.yaml.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold keys and values such as `cohort: PATH`.")
@@ -73,10 +73,18 @@ def _override(content: dict[str, Any], override: str) -> None:
     *parents, last = key.strip().split(".")
     section: Any = content
     for parent in parents:
-        section = section.setdefault(parent, {})
+        if section.get(parent) is None:  # not there, or `model:` with nothing under it
+            section[parent] = {}
+        section = section[parent]
         if not isinstance(section, dict):
-            raise ConfigError(f"--set {override}: {parent} is a value, it has no keys under it.")
-    section[last] = yaml.safe_load(value)
+            raise ConfigError(
+                f"--set {override}: {parent} has no keys under it, its value is {section!r}. "
+                f"Set it as a whole: --set {parent}=VALUE."
+            )
+    try:
+        section[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: {value!r} is not YAML. Quote it.") from error
 
 
 def _explain(content: Any, mistake: Any) -> str:
@@ -90,7 +98,7 @@ def _explain(content: Any, mistake: Any) -> str:
         return f"{where}: unknown key; {hint}"
     if mistake["type"] == "missing":
         return f"{where}: is missing. Write `{where}: ...` or --set {where}=..."
-    return f"{where}: {mistake['msg']}, got {mistake['input']!r}"
+    return f"{where}: {mistake['msg'].removeprefix('Value error, ')}, got {mistake['input']!r}"
 
 
 def _keys(parents: Sequence[int | str]) -> list[str]:
@@ -102,7 +110,7 @@ def _keys(parents: Sequence[int | str]) -> list[str]:
         if part in model.model_fields:
             model = _section(model.model_fields[part].annotation) or model
         else:  # the kind of a block
-            model = next((m for m in _blocks(model) if _kind(m) == part), model)
+            model = next((block for block in _blocks(model) if _kind(block) == part), model)
     return list(model.model_fields)
 
 
@@ -116,7 +124,8 @@ def _section(annotation: Any) -> type[BaseModel] | None:
 
 
 def _blocks(model: type[BaseModel]) -> list[type[BaseModel]]:
-    return [m for m in model.__mro__[1].__subclasses__() if "kind" in m.model_fields]
+    section: type[BaseModel] = model.__mro__[1]
+    return [block for block in section.__subclasses__() if "kind" in block.model_fields]
 
 
 def _kind(model: type[BaseModel]) -> str:

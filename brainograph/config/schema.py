@@ -1,9 +1,9 @@
 """What an experiment file may say: every key, its range and its default."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = ["Experiment"]
 
@@ -27,6 +27,12 @@ class Target(_Section):
     positive: Label = 1
     negative: Label = 0
 
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if self.positive == self.negative:
+            raise ValueError("positive and negative must differ")
+        return self
+
 
 class EdgesBlock(_Section):
     """The upper triangle of a connectivity matrix."""
@@ -41,7 +47,7 @@ class TangentBlock(_Section):
     """Tangent space at the training participants' mean covariance."""
 
     kind: Literal["tangent"]
-    shrinkage: Literal["ledoit_wolf", "oas"] | Fraction | None = "ledoit_wolf"
+    shrinkage: Literal["ledoit_wolf"] | None = "ledoit_wolf"
     weight: Positive = 1.0
 
 
@@ -58,6 +64,7 @@ class PhenotypesBlock(_Section):
 
     kind: Literal["phenotypes"]
     columns: list[str]
+    allow_diagnostic: bool = False
     weight: Positive = 1.0
 
 

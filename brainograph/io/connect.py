@@ -1,0 +1,102 @@
+"""From the series of a cohort to its matrices: whoever cannot have them is a failure."""
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from rich.console import Console
+from rich.progress import track
+from threadpoolctl import threadpool_limits
+
+from brainograph.cohort import Cohort
+from brainograph.connectivity.series import constant_regions
+from brainograph.connectivity.static import Kind, static
+from brainograph.io.collect import failure_table
+
+__all__ = ["connect"]
+
+
+def connect(
+    cohort: Cohort, kinds: Mapping[str, Kind], *, n_jobs: int = 1, progress: bool = True
+) -> Cohort:
+    """Add connectivity matrices to a cohort of series.
+
+    Parameters
+    ----------
+    cohort : Cohort (S)
+        With ``timeseries``.
+    kinds : mapping of name to kind
+        The matrices to compute, see :func:`~brainograph.connectivity.static`.
+    n_jobs : int
+        Participants at a time.
+    progress : bool
+        Whether a terminal shows a progress bar.
+
+    Returns
+    -------
+    Cohort
+        With the matrices, without the participants who cannot have them (too few volumes): they
+        are in ``failures``. Regions without signal are named in ``provenance["empty_regions"]``.
+
+    Raises
+    ------
+    ValueError
+        If no participant can have them.
+
+    Examples
+    --------
+    >>> series = [np.random.default_rng(0).normal(size=(50, 2)), np.zeros((2, 2))]
+    >>> cohort = Cohort(pd.DataFrame(index=["a", "b"]), pd.DataFrame(index=["r1", "r2"]), series)
+    >>> connected = connect(cohort, {"fc": "correlation"})
+    >>> connected.participant_ids, connected.failures["participant_id"].tolist()
+    (['a'], ['b'])
+    """
+    series = cohort.timeseries or ()
+    console = Console(stderr=True)
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter("ignore", UserWarning)  # constant regions: told below, by name
+        made = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
+            delayed(_matrices)(one, kinds) for one in series
+        )
+        disable = not (progress and console.is_terminal)
+        bar = track(made, "Connecting", total=len(series), console=console, disable=disable)
+        outcomes = dict(zip(cohort.participant_ids, bar, strict=True))
+    matrices = [outcome for outcome in outcomes.values() if not isinstance(outcome, str)]
+    reasons = {name: text for name, text in outcomes.items() if isinstance(text, str)}
+    if not matrices:
+        name, text = next(iter(reasons.items()), ("No series", "the cohort is empty"))
+        raise ValueError(f"No participant can have these matrices. {name}: {text}")
+    failures = failure_table([(name, "timeseries", text) for name, text in reasons.items()])
+    kept = cohort[[name not in reasons for name in outcomes]]
+    empty = cohort.provenance.get("empty_regions") or _name_constant(kept)
+    return kept.assign(
+        connectivity={name: np.stack([one[name] for one in matrices]) for name in kinds},
+        failures=pd.concat([cohort.failures, failures], ignore_index=True),
+        provenance={"connectivity": dict(kinds), "empty_regions": empty},
+    )
+
+
+def _matrices(series: np.ndarray, kinds: Mapping[str, Kind]) -> dict[str, np.ndarray] | str:
+    """Return the matrices of one participant, or the reason why there are none."""
+    try:
+        return {name: static(series, kind=kind) for name, kind in kinds.items()}
+    except ValueError as error:
+        return str(error)
+
+
+def _name_constant(cohort: Cohort) -> list[str]:
+    """Name the regions without signal, with the number of participants, and warn."""
+    constant: Sequence[np.ndarray] = constant_regions(list(cohort.timeseries or ()))
+    counts = Counter(cohort.regions.index[i] for regions in constant for i in regions)
+    named = [f"{name} ({n})" for name, n in counts.most_common()]
+    if named:
+        warnings.warn(
+            f"{len(named)} of {cohort.n_regions} regions are constant in some participants, their "
+            "rows and columns of the matrices are 0 there. Region (number of participants): "
+            f"{', '.join(named[:8])}{', ...' if len(named) > 8 else '.'}",
+            stacklevel=3,
+        )
+    return named
