@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.progress import track
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from brainograph.cohort import Cohort
 from brainograph.files import replace_on_success, write_json
@@ -56,6 +56,12 @@ def _load(path: Path) -> Result:
         return {name: content[name] for name in content.files}
 
 
+@lru_cache(maxsize=1)
+def _threadpools() -> ThreadpoolController:
+    """Find the BLAS libraries once in a process: looking for them takes longer than most reads."""
+    return ThreadpoolController()
+
+
 def _attempt(
     key: str,
     sources: Sequence[Path],
@@ -66,7 +72,7 @@ def _attempt(
 ) -> tuple[str, Result | None, str]:
     """Read one item; an error becomes the reason, but a full disk stops everything."""
     try:
-        with nullcontext() if alone else threadpool_limits(limits=1):
+        with nullcontext() if alone else _threadpools().limit(limits=1):
             result = {name: np.asarray(value) for name, value in read(*sources).items()}
         if done is not None:
             with replace_on_success(done) as part, part.open("wb") as file:
