@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,8 @@ from brainograph.preprocessing.phenotypes import check_phenotypes
 
 __all__ = ["PopulationGraphClassifier"]
 
+Optimizer = Literal["adam", "lbfgs"]
+
 
 class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
     r"""Classify the participants of a cohort with a graph network over the population.
@@ -54,11 +57,14 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
     conv : str
         ``"gcn"``, ``"cheb"``, ``"sage"``, ``"gat"`` or a convolution of ``torch_geometric.nn``.
     hidden_channels, num_layers : int
-        Width and number of the graph convolutions.
+        Width and number of the graph convolutions; 0 layers leave the linear path alone.
     dropout : float
         Share of the inputs of each convolution that is dropped in training.
     linear_skip : bool
-        Whether a linear path from features to logits runs beside the graph.
+        Whether a linear path from features to logits runs beside the graph convolutions.
+    skip_smoothing : float
+        How much of their neighbours' mean the linear path adds to a participant's own features;
+        with ``num_layers=0`` a simplified graph convolution.
     categorical : sequence of str
         Phenotypes that join participants who have the same value.
     continuous : mapping of str to float, optional
@@ -72,12 +78,16 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         Keep each participant's strongest edges; all edges by default.
     allow_diagnostic : bool
         Whether phenotypes that follow from the diagnosis may make edges.
+    optimizer : {"adam", "lbfgs"}
+        L-BFGS finds the optimum of ``num_layers=0``, which is convex.
     lr : float
-        Learning rate of Adam.
+        Learning rate of Adam; L-BFGS searches along its line.
     weight_decay, skip_weight_decay : float
-        L2 penalty of the graph path and of the linear path.
+        L2 penalty :math:`\lambda` of the graph path and of the linear path: the loss is the mean
+        cross-entropy plus :math:`\lambda / 2` times the sum of squared weights.
     max_epochs, patience : int
-        Epochs at the most, and without a better validation loss.
+        Epochs at the most, and without a better validation loss. An epoch of L-BFGS is up to 20
+        iterations.
     validation_fraction : float
         Share of the labelled participants on whom training is stopped early; 0 trains for
         ``max_epochs`` on all.
@@ -135,12 +145,14 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         num_layers: int = 1,
         dropout: float = 0.3,
         linear_skip: bool = True,
+        skip_smoothing: float = 0.0,
         categorical: Sequence[str] = CATEGORICAL,
         continuous: Mapping[str, float] | None = None,
         combine: Joined = "product",
         metric: Metric = "correlation",
         n_neighbors: int | None = None,
         allow_diagnostic: bool = False,
+        optimizer: Optimizer = "adam",
         lr: float = 0.005,
         weight_decay: float = 5e-4,
         skip_weight_decay: float = 5e-4,
@@ -160,12 +172,14 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         self.num_layers = num_layers
         self.dropout = dropout
         self.linear_skip = linear_skip
+        self.skip_smoothing = skip_smoothing
         self.categorical = categorical
         self.continuous = continuous
         self.combine = combine
         self.metric = metric
         self.n_neighbors = n_neighbors
         self.allow_diagnostic = allow_diagnostic
+        self.optimizer = optimizer
         self.lr = lr
         self.weight_decay = weight_decay
         self.skip_weight_decay = skip_weight_decay
@@ -205,6 +219,10 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"validation_fraction must be in [0, 1), got {self.validation_fraction}. "
                 "For 15 % of the labelled participants write validation_fraction=0.15."
+            )
+        if self.optimizer not in get_args(Optimizer):
+            raise ValueError(
+                f"optimizer must be one of {get_args(Optimizer)}, got {self.optimizer!r}."
             )
         phenotype = self._edges().of(cohort.phenotype)
         order = np.argsort(cohort.participant_ids)
@@ -274,7 +292,8 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
             network = self._new_network(x.shape[1]).to(device)
 
             def loss(batch: Data) -> Tensor:
-                return torch.nn.functional.cross_entropy(network(batch)[learn], labels[learn])
+                misfit = torch.nn.functional.cross_entropy(network(batch)[learn], labels[learn])
+                return misfit + self._penalty(network)
 
             def validate() -> float:
                 logits = network(batch)[held_out]
@@ -306,17 +325,24 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
             conv=self.conv,
             dropout=self.dropout,
             linear_skip=self.linear_skip,
+            skip_smoothing=self.skip_smoothing,
         )
 
+    def _penalty(self, network: PopulationGCN) -> Tensor:
+        """Return half the weighted sum of squared weights; biases are free."""
+        total = torch.zeros((), device=network.bias.device)
+        for name, weights in network.named_parameters():
+            if weights.ndim > 1:
+                decay = self.skip_weight_decay if name == "skip.weight" else self.weight_decay
+                total = total + 0.5 * decay * weights.square().sum()
+        return total
+
     def _new_optimizer(self, network: PopulationGCN) -> torch.optim.Optimizer:
-        skip = [] if network.skip is None else list(network.skip.parameters())
-        own = {id(parameter) for parameter in skip}
-        graph = [parameter for parameter in network.parameters() if id(parameter) not in own]
-        groups = [
-            {"params": graph, "weight_decay": self.weight_decay},
-            {"params": skip, "weight_decay": self.skip_weight_decay},
-        ]
-        return torch.optim.Adam([group for group in groups if group["params"]], lr=self.lr)
+        if self.optimizer == "lbfgs":
+            return torch.optim.LBFGS(
+                network.parameters(), max_iter=20, history_size=20, line_search_fn="strong_wolfe"
+            )
+        return torch.optim.Adam(network.parameters(), lr=self.lr)
 
     def _count_isolated(self) -> int:
         if self.combine == "none":

@@ -118,13 +118,7 @@ def _epoch(
 ) -> float:
     """Walk through the batches once; return the mean loss."""
     network.train()
-    values = []
-    for batch in batches:
-        optimizer.zero_grad(set_to_none=True)
-        value = loss(batch)
-        value.backward()
-        optimizer.step()
-        values.append(value.item())
+    values = [_step(batch, loss, optimizer) for batch in batches]
     mean = sum(values) / len(values)
     if not math.isfinite(mean):
         raise FloatingPointError(
@@ -132,3 +126,15 @@ def _epoch(
             "and standardise the features."
         )
     return mean
+
+
+def _step(batch: Data, loss: Callable[[Data], Tensor], optimizer: Optimizer) -> float:
+    """Take one step (L-BFGS asks for the loss several times); return the loss before it."""
+
+    def closure() -> float:
+        optimizer.zero_grad(set_to_none=True)
+        value = loss(batch)
+        value.backward()
+        return value.item()
+
+    return optimizer.step(closure)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import conv as pyg
 from torch_geometric.utils import softmax
 
-__all__ = ["GAT", "GCN", "SAGE", "Cheb", "Conv", "make_conv"]
+__all__ = ["GAT", "GCN", "SAGE", "Cheb", "Conv", "make_conv", "mean_of_neighbors"]
 
 Conv = Literal["gcn", "cheb", "sage", "gat"]
 
@@ -41,6 +41,17 @@ def _degree(adj: Tensor) -> Tensor:
 def _power(degree: Tensor, exponent: float) -> Tensor:
     """Return ``degree ** exponent``, 0 for an isolated node."""
     return torch.where(degree > 0, degree.clamp(min=1e-12) ** exponent, torch.zeros_like(degree))
+
+
+def mean_of_neighbors(adj: Tensor) -> Tensor:
+    r"""Return :math:`D^{-1} A` (N, N): each row a weighted mean, 0 for an isolated node.
+
+    Examples
+    --------
+    >>> mean_of_neighbors(torch.tensor([[0.0, 1.0, 3.0], [1.0, 0.0, 0.0], [3.0, 0.0, 0.0]]))[0]
+    tensor([0.0000, 0.2500, 0.7500])
+    """
+    return _rescale(adj, _power(_degree(adj), -1.0))
 
 
 class GCN(nn.Module):
@@ -148,8 +159,7 @@ class SAGE(nn.Module):
 
     def forward(self, x: Tensor, adj: Tensor) -> Tensor:
         """Map ``x (N, in_channels)`` to ``(N, out_channels)``."""
-        mean = _rescale(adj, _power(_degree(adj), -1.0))
-        return self.own(x) + mean @ self.neighbors(x)
+        return self.own(x) + mean_of_neighbors(adj) @ self.neighbors(x)
 
 
 class GAT(nn.Module):

@@ -1,5 +1,7 @@
 """Whatever learns across subjects: transformers that are fitted on training rows only."""
 
+from brainograph.preprocessing.block_scaler import BlockScaler
+from brainograph.preprocessing.centering import CenterBy
 from brainograph.preprocessing.edges import Edges
 from brainograph.preprocessing.inputs import check_regions
 from brainograph.preprocessing.measures import Measures
@@ -8,6 +10,8 @@ from brainograph.preprocessing.selection import RidgeRFE
 from brainograph.preprocessing.tangent import TangentSpace, geometric_mean
 
 __all__ = [
+    "BlockScaler",
+    "CenterBy",
     "Edges",
     "Measures",
     "Phenotypes",

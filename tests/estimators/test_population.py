@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import skops.io
 import torch
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -44,6 +45,19 @@ def test_dense_and_sparse_agree(cohort, y, conv, n_neighbors):
 def test_a_convolution_of_pyg_by_name(cohort, y):
     model = make(conv="GraphConv", n_neighbors=5).fit(cohort, y)
     assert np.isfinite(model.predict_proba(cohort)).all()
+
+
+def test_lbfgs_finds_the_optimum_that_scikit_learn_finds(cohort, y):
+    """Without edges and layers it is logistic regression: C = 1 / (S * penalty of the contrast)."""
+    features = make_pipeline(Edges(), StandardScaler())
+    model = make(
+        features=features, num_layers=0, combine="none", optimizer="lbfgs", max_epochs=10,
+        skip_weight_decay=0.02, validation_fraction=0.0,
+    ).fit(cohort, y)  # fmt: skip
+    # two softmax columns of opposite sign share the contrast's penalty
+    reference = LogisticRegression(C=1 / (50 * 0.01), tol=1e-8, max_iter=1000)
+    x = features.fit_transform(cohort)
+    assert np.allclose(model.predict_proba(cohort), reference.fit(x, y).predict_proba(x), atol=2e-4)
 
 
 def test_the_graph_is_symmetric_without_loops(cohort, y):
@@ -113,6 +127,8 @@ def test_the_global_random_state_is_left_alone(cohort, y):
         ({"combine": "sum"}, "combine must be one of .*got 'sum'"),
         ({"conv": "cheby"}, "conv must be one of gcn, cheb, sage, gat.*got 'cheby'"),
         ({"layout": "csr"}, "layout must be one of"),
+        ({"optimizer": "sgd"}, "optimizer must be one of .*got 'sgd'"),
+        ({"num_layers": 0, "linear_skip": False}, "no path would be left"),
         ({"categorical": ("scanner",)}, r"no phenotype \['scanner'\]"),
         ({"device": "cuda:99"}, "cannot be used on this machine"),
         ({"continuous": {"ADOS_TOTAL": 2.0}}, "ADOS_TOTAL"),
