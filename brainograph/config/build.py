@@ -25,6 +25,8 @@ from brainograph.config.schema import (
 from brainograph.estimators.population import PopulationGraphClassifier
 from brainograph.model_selection.controls import default_controls
 from brainograph.model_selection.splits import Splits, leave_one_site_out, repeated_stratified
+from brainograph.preprocessing.block_scaler import BlockScaler
+from brainograph.preprocessing.centering import CenterBy
 from brainograph.preprocessing.edges import Edges
 from brainograph.preprocessing.measures import Measures
 from brainograph.preprocessing.phenotypes import Phenotypes, check_phenotypes
@@ -111,12 +113,14 @@ def make_labels(experiment: Experiment, cohort: Cohort) -> np.ndarray:
     column = cohort.phenotype[target.column]
     positive, negative = _equals(column, target.positive), _equals(column, target.negative)
     if not positive.any() or not negative.any():
-        counts = column.convert_dtypes().value_counts().to_dict()
-        example = yaml.safe_dump(next(iter(counts), "patient")).split("\n")[0]
+        counts = column.convert_dtypes().astype(object).value_counts().to_dict()
+        side, other = ("negative", positive) if positive.any() else ("positive", negative)
+        free = [value for value in counts if not _equals(column[other], value).any()]
+        example = yaml.safe_dump(free[0] if free else "VALUE").split("\n")[0]
         raise ConfigError(
             f"target: {target.column!r} needs participants of {target.positive!r} and of "
             f"{target.negative!r}, it has {_some(counts)}. Write for example "
-            f"--set {shlex.quote(f'target.positive={example}')}."
+            f"--set {shlex.quote(f'target.{side}={example}')}."
         )
     return np.select([positive, negative], [1, 0], default=-1)
 
@@ -205,9 +209,14 @@ def make_features(features: Features) -> Pipeline:
 
 
 def _scaled_block(block: Block, scale: str) -> Pipeline:
-    steps = [("values", _block(block))]
-    if scale != "none" and block.kind != "phenotypes":
-        steps.append(("scale", StandardScaler(with_std=scale == "standard")))
+    values = _block(block)
+    if block.center_by is not None:
+        values = CenterBy(values, by=block.center_by)
+    steps = [("values", values)]
+    if scale == "block":
+        steps.append(("scale", BlockScaler()))
+    elif scale == "standard" and block.kind != "phenotypes":
+        steps.append(("scale", StandardScaler()))
     return Pipeline(steps)
 
 
