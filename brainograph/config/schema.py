@@ -41,6 +41,7 @@ class EdgesBlock(_Section):
     connectivity: str = "fc"
     fisher_z: bool = True
     weight: Positive = 1.0
+    center_by: str | None = None
 
 
 class TangentBlock(_Section):
@@ -49,6 +50,7 @@ class TangentBlock(_Section):
     kind: Literal["tangent"]
     shrinkage: Literal["ledoit_wolf"] | None = "ledoit_wolf"
     weight: Positive = 1.0
+    center_by: str | None = None
 
 
 class MeasuresBlock(_Section):
@@ -57,6 +59,7 @@ class MeasuresBlock(_Section):
     kind: Literal["measures"]
     names: list[str] | None = None
     weight: Positive = 1.0
+    center_by: str | None = None
 
 
 class PhenotypesBlock(_Section):
@@ -66,6 +69,7 @@ class PhenotypesBlock(_Section):
     columns: list[str]
     allow_diagnostic: bool = False
     weight: Positive = 1.0
+    center_by: str | None = None
 
 
 Block = Annotated[
@@ -77,7 +81,7 @@ class Features(_Section):
     """From a participant to numbers; fitted on labelled training participants only."""
 
     blocks: list[Block] = Field(default=[EdgesBlock(kind="edges")], min_length=1)
-    scale: Literal["standard", "center", "none"] = "standard"
+    scale: Literal["standard", "block", "none"] = "standard"
     select: Literal["none", "anova", "ridge_rfe"] = "none"
     n_features: Count = 2000
 
@@ -87,15 +91,17 @@ class PopulationGraph(_Section):
 
     conv: str = "cheb"
     hidden_channels: Count = 16
-    num_layers: Count = 1
+    num_layers: Annotated[int, Field(ge=0)] = 1
     dropout: Fraction = 0.3
     linear_skip: bool = True
+    skip_smoothing: float = 0.0
     categorical: list[str] = ["sex", "site"]
     continuous: dict[str, Positive] = {"age": 2.0}
     combine: Literal["product", "similarity", "phenotype", "none"] = "product"
     metric: Literal["correlation", "cosine", "euclidean"] = "correlation"
     n_neighbors: Count | None = None
     allow_diagnostic: bool = False
+    optimizer: Literal["adam", "lbfgs"] = "adam"
     lr: Positive = 0.005
     weight_decay: Penalty = 5e-4
     skip_weight_decay: Penalty = 5e-4
