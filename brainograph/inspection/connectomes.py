@@ -62,8 +62,12 @@ def plot_matrix(
     order = np.arange(n_regions) if networks is None else np.argsort(networks, kind="stable")
     off_diagonal = matrix[~np.eye(n_regions, dtype=bool)]
     limit = float(np.quantile(np.abs(off_diagonal), 0.99)) if off_diagonal.size else 1.0
+    signed = bool((off_diagonal < 0).any())
     picture = axes.imshow(
-        matrix[np.ix_(order, order)], cmap="RdBu_r", vmin=-(limit or 1), vmax=limit or 1
+        matrix[np.ix_(order, order)],
+        cmap="RdBu_r" if signed else "Reds",
+        vmin=-(limit or 1) if signed else 0,
+        vmax=limit or 1,
     )
     plt.colorbar(picture, ax=axes, shrink=0.8, label="connectivity")
     if networks is not None:

@@ -42,6 +42,15 @@ def test_matrix_without_networks_carries_region_names(rng):
     axes.figure.canvas.draw()
 
 
+def test_matrix_without_negative_values_uses_the_whole_scale():
+    signed = plot_matrix(np.array([[1, -0.2], [-0.2, 1]])).images[0]
+    assert signed.get_cmap().name == "RdBu_r"
+    assert signed.get_clim() == (-0.2, 0.2)
+    similar = plot_matrix(np.array([[1, 0.4], [0.4, 1]])).images[0]
+    assert similar.get_cmap().name == "Reds"
+    assert similar.get_clim() == (0, 0.4)
+
+
 def test_matrix_of_many_subjects_or_other_regions_is_refused(rng):
     with pytest.raises(ValueError, match=r"matrix must be \(R, R\), got \(2, 3, 3\)"):
         plot_matrix(np.zeros((2, 3, 3)))
