@@ -40,6 +40,11 @@ def replace_on_success(target: str | os.PathLike[str]) -> Iterator[Path]:
     path
         A sibling of ``target``, on the same file system, that does not exist yet.
 
+    Raises
+    ------
+    IsADirectoryError
+        If a file is to take the place of a folder.
+
     Examples
     --------
     >>> import tempfile
@@ -54,6 +59,8 @@ def replace_on_success(target: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         yield temporary
+        if target.is_dir() and not temporary.is_dir():
+            raise IsADirectoryError(f"{target} is a folder; a file cannot take its place.")
         if target.is_dir():
             old = temporary.with_suffix(".old")
             target.rename(old)

@@ -54,16 +54,20 @@ def check_cohort(experiment: Experiment, cohort: Cohort) -> None:
     mistakes = _leaks("model", edges, model.allow_diagnostic, experiment)
     for i, block in enumerate(experiment.features.blocks):
         key = f"features.blocks.{i}"
-        match block:
-            case PhenotypesBlock():
-                columns[f"{key}.columns"] = block.columns
-                mistakes += _leaks(key, block.columns, block.allow_diagnostic, experiment)
-            case EdgesBlock() if block.connectivity not in cohort.connectivity:
-                there = ", ".join(cohort.connectivity) or "no matrices"
-                mistakes.append(
-                    f"{key}.connectivity: no {block.connectivity!r}, the cohort has {there}. "
-                    "Build it with --connectivity NAME=KIND."
-                )
+        used = {
+            f"{key}.columns": block.columns if isinstance(block, PhenotypesBlock) else [],
+            f"{key}.center_by": [block.center_by] if block.center_by else [],
+        }
+        allow = isinstance(block, PhenotypesBlock) and block.allow_diagnostic
+        for name, names in used.items():
+            mistakes += _leaks(name, names, allow, experiment)
+        columns.update(used)
+        if isinstance(block, EdgesBlock) and block.connectivity not in cohort.connectivity:
+            there = ", ".join(cohort.connectivity) or "no matrices"
+            mistakes.append(
+                f"{key}.connectivity: no {block.connectivity!r}, the cohort has {there}. "
+                "Build it with --connectivity NAME=KIND."
+            )
     mistakes += _lacking(columns, cohort)
     _refuse(mistakes)
 
@@ -82,8 +86,7 @@ def _lacking(columns: dict[str, list[str]], cohort: Cohort) -> list[str]:
     }
     there = ", ".join(cohort.phenotype) or "none"
     return [
-        f"{key}: the cohort has no phenotype {', '.join(names)}; it has {there}. "
-        f"Write --set {key}=[...] with those that it has."
+        f"{key}: the cohort has no phenotype {', '.join(names)}; it has {there}."
         for key, names in lacking.items()
         if names
     ]

@@ -135,6 +135,8 @@ def cross_validate(
     ------
     ValueError
         If the labels are not two classes, or ``folder`` holds results of something else.
+    FileExistsError
+        If ``folder`` holds other files.
 
     Examples
     --------
@@ -236,7 +238,7 @@ def _run(
         for i, (table, caught) in _parallel(jobs, todo, cohort, y, n_jobs):
             if folder is not None:
                 write_tsv(table, kept[i])
-            tables[i] = table
+            tables[i] = table if folder is None else read_tsv(kept[i])  # as a resumed run does
             for message in caught:
                 notes[message] = notes.get(message, 0) + 1
             bar.update(task, advance=1, description=jobs[i].name)
@@ -301,6 +303,8 @@ def _claim(
     for name, model in models.items():
         claim[f"model {name}"] = hashlib.sha256(_settings(model).encode()).hexdigest()
     path = folder / "folds" / "made_of.json"
+    if folder.is_dir() and not path.is_file() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} holds other files. Choose another folder for the results.")
     earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     other = [name for name in claim if name in earlier and earlier[name] != claim[name]]
     if other:

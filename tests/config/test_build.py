@@ -140,7 +140,7 @@ def test_splits_of_both_schemes_and_from_a_file(cohort, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, r"cross_validation.by: the cohort has no phenotype site; it has age.*by=\[\.\.\.\]"),
+        ({}, r"cross_validation.by: the cohort has no phenotype site; it has age, d"),
         ({"scheme": "leave_one_site_out"}, "cross_validation.scheme: the cohort has no phenotype"),
         ({"by": [], "group": "family"}, "cross_validation.group: .* no phenotype family"),
     ],
@@ -170,10 +170,21 @@ class TestCheckCohort:
             check_cohort(experiment, cohort)
         text = str(caught.value)
         assert "model.categorical: the cohort has no phenotype scanner; it has site, age" in text
-        assert "--set model.categorical=[...]" in text
         assert "model.continuous: the cohort has no phenotype FIQ" in text
         assert "features.blocks.0.connectivity: no 'sc', the cohort has fc. Build it with" in text
         assert "features.blocks.1.columns: the cohort has no phenotype handedness" in text
+
+    @pytest.mark.parametrize(
+        ("column", "message"),
+        [
+            ("scanner", "features.blocks.0.center_by: the cohort has no phenotype scanner"),
+            ("diagnosis", "features.blocks.0.center_by: 'diagnosis' is what is predicted"),
+        ],
+    )
+    def test_what_features_are_centred_by(self, cohort, column, message):
+        experiment = make(features={"blocks": [{"kind": "edges", "center_by": column}]})
+        with pytest.raises(ConfigError, match=message):
+            check_cohort(experiment, cohort)
 
     def test_phenotypes_that_make_no_edge_are_not_needed(self, cohort):
         check_cohort(make(model={"combine": "none", "categorical": ["scanner"]}), cohort)
