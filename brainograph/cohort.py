@@ -307,6 +307,8 @@ class Cohort:
         ------
         FileNotFoundError
             If the folder is not a saved cohort.
+        ValueError
+            If it is damaged or of a later version.
         """
         folder = Path(folder)
         if not (folder / "cohort.json").is_file():
@@ -314,8 +316,12 @@ class Cohort:
                 f"{folder} is not a cohort: it has no cohort.json. Make one with "
                 f"`brainograph build SOURCE {folder} --layout fmriprep|cpac|xcpd|tables`."
             )
-        content = json.loads((folder / "cohort.json").read_text(encoding="utf-8"))
-        if content["format"] > _FORMAT:
+        try:
+            content = json.loads((folder / "cohort.json").read_text(encoding="utf-8"))
+            later = content["format"] > _FORMAT
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{folder / 'cohort.json'} is damaged. Build it again.") from error
+        if later:
             raise ValueError(
                 f"{folder} has format {content['format']}, this version reads up to {_FORMAT}. "
                 "Write `pip install --upgrade brainograph`."

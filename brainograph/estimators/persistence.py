@@ -72,7 +72,7 @@ def write_model(model: SavedModel, folder: str | os.PathLike[str]) -> Path:
             "sha256": files,
             **model.facts,
         }
-        write_json(facts, part / "model.json")
+        write_json({**facts, "checksum": _checksum(facts)}, part / "model.json")
     return folder
 
 
@@ -93,15 +93,12 @@ def read_model(folder: str | os.PathLike[str]) -> SavedModel:
             f"{folder} is not a model: it has no model.json. Make one with "
             f"`brainograph fit CONFIG {folder}`."
         )
-    facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    facts = _read_facts(folder / "model.json")
     for name, expected in facts["sha256"].items():
         if not (folder / name).is_file():
             raise FileNotFoundError(f"the model {folder} lacks its file {name}.")
         if _sha256(folder / name) != expected:
-            raise ValueError(
-                f"{folder / name} was changed after the model was saved: its SHA-256 does not "
-                "fit. Get the model anew from where it came from."
-            )
+            raise ValueError(_changed(folder / name))
     transformers = folder / "transformers.skops"
     return SavedModel(
         facts,
@@ -109,6 +106,35 @@ def read_model(folder: str | os.PathLike[str]) -> SavedModel:
         skops.io.load(transformers, trusted=_trusted_types(transformers)),
         {name: read_tsv(folder / f"{name}.tsv") for name in facts["tables"]},
     )
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    """Read ``model.json``, or refuse what was changed since it was written."""
+    try:
+        facts = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(_changed(path)) from error
+    if facts.get("format", 0) > _FORMAT:
+        raise ValueError(
+            f"{path.parent} has format {facts['format']}, this version reads up to {_FORMAT}. "
+            "Write `pip install --upgrade brainograph`."
+        )
+    if facts.pop("checksum", None) != _checksum(facts):
+        raise ValueError(_changed(path))
+    return facts
+
+
+def _changed(path: Path) -> str:
+    return (
+        f"{path} was changed after the model was saved: its SHA-256 does not fit. Get the model "
+        "anew from where it came from."
+    )
+
+
+def _checksum(facts: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what ``model.json`` says, whatever its layout."""
+    text = json.dumps(facts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _trusted_types(path: Path) -> list[str]:
