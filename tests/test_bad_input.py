@@ -319,11 +319,11 @@ class TestPhenotypes:
 class TestConfig:
     def test_every_mistake_before_any_data_is_read(self, tmp_path, capsys):
         (tmp_path / "config.yaml").write_text(
-            "title: x\nmodle: {conv: gcn}\nmodel: {dropout: lots, hiden_channels: 3}\n"
+            "title: x\nmodelx: {conv: gcn}\nmodel: {dropout: lots, hiden_channels: 3}\n"
         )
         status, err = call(capsys, "crossval", tmp_path / "config.yaml", tmp_path / "r")
         assert status == 1
-        assert "modle: unknown key; did you mean model?" in err
+        assert "modelx: unknown key; did you mean model?" in err
         assert "model.hiden_channels: unknown key; did you mean hidden_channels?" in err
         assert "model.dropout: Input should be a valid number" in err
         assert "got 'lots'" in err

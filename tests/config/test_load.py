@@ -68,9 +68,9 @@ def test_the_model_section_is_the_classifier(load):
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("modle: {conv: gcn}", "modle: unknown key; did you mean model?"),
+        ("modelx: {conv: gcn}", "modelx: unknown key; did you mean model?"),
         ("model: {hiden_channels: 8}", "model.hiden_channels: unknown key; did you mean hidden_"),
-        ("target: {colum: age}", "target.colum: unknown key; did you mean column?"),
+        ("target: {columnx: age}", "target.columnx: unknown key; did you mean column?"),
         ("cross_validation: {folds: 5}", "cross_validation.folds: unknown key; known are scheme, "),
         (
             "features: {blocks: [{kind: edges, fischer_z: true}]}",
@@ -105,8 +105,8 @@ def test_a_mistake_says_where_what_was_given_and_what_is_allowed(load, text, lin
 
 
 def test_an_unknown_key_of_a_block_gets_the_nearest_of_that_block(load):
-    lines = refused(load, MINIMAL + "features: {blocks: [{kind: phenotypes, colums: [age]}]}")
-    assert "features.blocks.0.phenotypes.colums: unknown key; did you mean columns?" in lines
+    lines = refused(load, MINIMAL + "features: {blocks: [{kind: phenotypes, columnsx: [age]}]}")
+    assert "features.blocks.0.phenotypes.columnsx: unknown key; did you mean columns?" in lines
 
 
 def test_what_has_no_default_must_be_given(load):
@@ -118,10 +118,10 @@ def test_what_has_no_default_must_be_given(load):
 
 def test_every_mistake_is_listed_at_once(load):
     lines = refused(
-        load, "title: x\nmodle: {}\nmodel: {dropout: 2, conf: gcn}\ntarget: {positive: [1]}\n"
+        load, "title: x\nmodelx: {}\nmodel: {dropout: 2, conf: gcn}\ntarget: {positive: [1]}\n"
     )
     starts = [line.split(":")[0] for line in lines]
-    assert {"cohort", "modle", "model.dropout", "model.conf"} < set(starts)
+    assert {"cohort", "modelx", "model.dropout", "model.conf"} < set(starts)
     assert any(start.startswith("target.positive") for start in starts)
 
 
