@@ -159,6 +159,18 @@ class Cohort:
         text = f"Cohort of {len(self)} participants, {self.n_regions} regions"
         return f"{text}: {'; '.join(parts)}" if parts else text
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Send the series as the one array they are rows of: a memory map stays one map."""
+        return {**self.__dict__, "timeseries": _stacked(self.timeseries)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Cut the series out of their array again."""
+        if state["timeseries"] is not None:
+            array, starts, stops = state["timeseries"]
+            series = tuple(array[i:j] for i, j in zip(starts, stops, strict=True))
+            state = {**state, "timeseries": series}
+        self.__dict__.update(state)
+
     def __len__(self) -> int:
         return len(self.phenotype)
 
@@ -329,8 +341,9 @@ class Cohort:
         series = None
         if content["n_volumes"] is not None:
             stacked = np.load(folder / "timeseries.npy", mmap_mode="r")
-            ends = np.cumsum(content["n_volumes"])
-            series = np.split(stacked, ends[:-1]) if len(ends) else []
+            stops = np.cumsum(content["n_volumes"], dtype=int)
+            starts = stops - content["n_volumes"]
+            series = [stacked[i:j] for i, j in zip(starts, stops, strict=True)]
         images = pd.DataFrame()
         if (folder / "images.tsv").is_file():
             images = read_tsv(folder / "images.tsv", index="participant_id")
@@ -344,6 +357,25 @@ class Cohort:
             failures=read_tsv(folder / "failures.tsv"),
             provenance=content["provenance"],
         )
+
+
+def _stacked(
+    series: Sequence[np.ndarray] | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return one array and where each series starts and stops in it."""
+    if series is None:
+        return None
+    bases = {id(one.base): one.base for one in series}
+    base = next(iter(bases.values())) if len(bases) == 1 else None
+    lengths = np.array([len(one) for one in series], dtype=int)
+    if isinstance(base, np.ndarray) and base.ndim == 2 and base.flags.c_contiguous:
+        origin = base.__array_interface__["data"][0]
+        offsets = [one.__array_interface__["data"][0] - origin for one in series]
+        starts = np.array(offsets, dtype=int) // base.strides[0]
+        return base, starts, starts + lengths
+    stops = np.cumsum(lengths)
+    stacked = np.concatenate(series) if len(series) else np.zeros((0, 0))
+    return stacked, stops - lengths, stops
 
 
 def _is_list(key: Any) -> bool:

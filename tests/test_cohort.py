@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -69,6 +71,23 @@ def test_save_and_load_keep_everything_and_map_the_arrays(cohort, tmp_path):
     assert loaded.provenance == {"source": "test"}
     assert loaded.failures["reason"].tolist() == ["truncated"]
     assert loaded.fingerprint() == cohort.fingerprint()
+
+
+def test_pickling_keeps_the_series(cohort, tmp_path):
+    loaded = Cohort.load(cohort.save(tmp_path / "c"))
+    for whole in (cohort, loaded, loaded[[5, 2]]):
+        copy = pickle.loads(pickle.dumps(whole))
+        assert_same(copy, whole)
+    assert pickle.loads(pickle.dumps(cohort[[]])).timeseries == ()
+
+
+def test_a_mapped_cohort_is_sent_as_one_map(cohort, tmp_path):
+    loaded = Cohort.load(cohort.save(tmp_path / "c"))
+    for part in (loaded, loaded[[5, 2]]):
+        array, starts, stops = part.__getstate__()["timeseries"]
+        assert isinstance(array, np.memmap)
+        lengths = [len(one) for one in part.timeseries]
+        assert (stops - starts).tolist() == lengths
 
 
 def test_saving_over_something_needs_to_be_asked_for(cohort, tmp_path):

@@ -109,7 +109,7 @@ class PopulationGraph(_Section):
     patience: Count = 20
     validation_fraction: Fraction = 0.15
     refit: bool = True
-    n_members: Count = 1
+    n_members: Count = 3
     layout: Literal["auto", "dense", "sparse"] = "auto"
     device: str = "auto"
     random_state: int = 0

@@ -92,7 +92,8 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         Share of the labelled participants on whom training is stopped early; 0 trains for
         ``max_epochs`` on all.
     refit : bool
-        Whether to train anew on all labelled participants for the best number of epochs.
+        Whether to train anew on all labelled participants, for the median of the members' best
+        numbers of epochs.
     n_members : int
         Networks with other initial weights and validation splits, whose probabilities are
         averaged.
@@ -160,7 +161,7 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         patience: int = 20,
         validation_fraction: float = 0.15,
         refit: bool = True,
-        n_members: int = 1,
+        n_members: int = 3,
         layout: Layout = "auto",
         device: str = "auto",
         random_state: int = 0,
@@ -232,8 +233,7 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         self.region_names_ = cohort.regions.index.tolist()
         self._phenotype = phenotype.iloc[order]
         target = np.where(labels == -1, -1, np.searchsorted(self.classes_, labels))
-        seeds = np.random.SeedSequence(self.random_state).generate_state(self.n_members)
-        self._members = [self._fit_member(cohort, target, int(seed)) for seed in seeds]
+        self._members = self._fit_members(cohort, target)
         self.n_isolated_ = self._count_isolated()
         return self
 
@@ -249,22 +249,34 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         check_phenotypes(edges.columns, allow_diagnostic=self.allow_diagnostic)
         return edges
 
-    def _fit_member(self, cohort: Cohort, target: np.ndarray, seed: int) -> Member:
+    def _fit_members(self, cohort: Cohort, target: np.ndarray) -> list[Member]:
+        """Train every member; with ``refit``, again on all for the epochs that served them."""
+        seeds = np.random.SeedSequence(self.random_state).generate_state(self.n_members)
         labelled = np.flatnonzero(target != -1)
         if not self.validation_fraction:
-            return self._train_member(cohort, target, labelled, None, seed, self.max_epochs)
-        rows, held_out = train_test_split(
-            labelled,
-            test_size=self.validation_fraction,
-            stratify=target[labelled],
-            random_state=seed % 2**31,
-        )
-        member = self._train_member(cohort, target, rows, held_out, seed, self.max_epochs)
+            return [
+                self._train_member(cohort, target, labelled, None, int(seed), self.max_epochs)
+                for seed in seeds
+            ]
+        members = []
+        for seed in seeds:
+            rows, held_out = train_test_split(
+                labelled,
+                test_size=self.validation_fraction,
+                stratify=target[labelled],
+                random_state=int(seed) % 2**31,
+            )
+            members.append(
+                self._train_member(cohort, target, rows, held_out, int(seed), self.max_epochs)
+            )
         if not self.refit:
-            return member
-        epochs = int(member.history["validation"].idxmin())
-        refitted = self._train_member(cohort, target, labelled, None, seed, epochs)
-        refitted.history = member.history
+            return members
+        epochs = int(np.median([member.history["validation"].idxmin() for member in members]))
+        refitted = [
+            self._train_member(cohort, target, labelled, None, int(seed), epochs) for seed in seeds
+        ]
+        for member, judged in zip(refitted, members, strict=True):
+            member.history = judged.history
         return refitted
 
     def _train_member(
@@ -368,6 +380,11 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         """Training and validation loss, indexed by member and epoch."""
         check_is_fitted(self, "_members")
         return pd.concat(dict(enumerate(m.history for m in self._members)), names=["member"])
+
+    @property
+    def regimes(self) -> tuple[str, ...]:
+        """How unlabelled participants may be predicted: without edges all are strangers."""
+        return ("inductive",) if self.combine == "none" else ("transductive", "inductive")
 
     def regime(self, cohort: Cohort) -> np.ndarray:
         """Tell how each participant is predicted: ``"transductive"`` or ``"inductive"`` (S,)."""

@@ -24,6 +24,7 @@ def default_controls(
     connectivity: str = "fc",
     phenotypes: Sequence[str] = ("site", "age", "sex"),
     motion: Sequence[str] = ("mean_fd",),
+    memory: str | None = None,
 ) -> dict[str, BaseEstimator]:
     """Return the controls that the cohort has the data for.
 
@@ -46,6 +47,8 @@ def default_controls(
         Name of the matrices for ``edges_logistic``.
     phenotypes, motion : sequence of str
         Columns of the phenotype table; those that are not there are left out.
+    memory : str, optional
+        Folder in which tangent spaces are kept for models that share training rows.
 
     Returns
     -------
@@ -71,7 +74,7 @@ def default_controls(
         )
     if cohort.timeseries is not None:
         controls["tangent_logistic"] = make_pipeline(
-            TangentSpace(), LogisticRegression(C=1.0, max_iter=1000)
+            TangentSpace(memory=memory), LogisticRegression(C=1.0, max_iter=1000)
         )
     if model is not None and "combine" in model.get_params(deep=False):
         controls["no_edges"] = clone(model).set_params(combine="none")

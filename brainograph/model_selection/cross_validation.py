@@ -85,7 +85,7 @@ class _Job:
             scores = model.predict_proba(seen)[:, 1]
         else:
             scores = expit(model.decision_function(seen))
-        return scores, model.regime(seen) if hasattr(model, "regime") else "inductive"
+        return scores, model.regime(seen) if hasattr(model, "regime") else self.regime
 
 
 def cross_validate(
@@ -160,7 +160,7 @@ def cross_validate(
     jobs = [
         _Job(name, model, regime, split)
         for name, model in named.items()
-        for regime in (regimes if hasattr(model, "regime") else ("inductive",))
+        for regime in _possible(model, regimes)
         for split in splits
     ]
     data_hash = cohort.fingerprint()
@@ -187,7 +187,7 @@ def cross_validate(
         **_environment(),
     }
     results = Results(
-        _assemble(tables, cohort, y, list(named)),
+        _assemble(tables, cohort, y, list(named), list(regimes)),
         splits,
         provenance,
         cohort.phenotype[[c for c in _DEMOGRAPHICS if c in cohort.phenotype]],
@@ -210,6 +210,12 @@ def _check_binary(y: np.ndarray, cohort: Cohort) -> np.ndarray:
             "'patient': 1}).fillna(-1).astype(int).to_numpy()."
         )
     return y.astype(int)
+
+
+def _possible(model: BaseEstimator, regimes: Sequence[Regime]) -> Sequence[Regime]:
+    """Return the regimes that a model can be run in; scikit-learn's are inductive."""
+    own = getattr(model, "regimes", ("inductive",))
+    return [regime for regime in regimes if regime in own] or ["inductive"]
 
 
 def _check_regimes(regimes: Sequence[Regime]) -> None:
@@ -265,7 +271,11 @@ def _numbered(
 
 
 def _assemble(
-    tables: list[pd.DataFrame], cohort: Cohort, y: np.ndarray, names: list[str]
+    tables: list[pd.DataFrame],
+    cohort: Cohort,
+    y: np.ndarray,
+    names: list[str],
+    regimes: list[str],
 ) -> pd.DataFrame:
     """Join the predictions with labels and sites, in an order that depends on nothing else."""
     table = pd.concat(tables, ignore_index=True)
@@ -274,14 +284,17 @@ def _assemble(
     has_site = "site" in cohort.phenotype
     table["site"] = cohort.phenotype["site"].to_numpy()[rows] if has_site else "n/a"
     table["model"] = pd.Categorical(table["model"], names)
+    table["regime"] = pd.Categorical(
+        table["regime"], list(dict.fromkeys([*regimes, *table["regime"]]))
+    )
     table = table.sort_values(["model", "regime", "repeat", "fold", "participant_id"])
     columns = ["participant_id", "site", "model", "regime", "repeat", "fold", "y_true", "y_score"]
-    return table[columns].astype({"model": str}).reset_index(drop=True)
+    return table[columns].astype({"model": str, "regime": str}).reset_index(drop=True)
 
 
 def _settings(model: BaseEstimator) -> str:
     """Return everything that makes one estimator differ from another."""
-    items = sorted(model.get_params(deep=True).items())
+    items = sorted((k, v) for k, v in model.get_params(deep=True).items() if "memory" not in k)
     return type(model).__name__ + repr(
         [(k, type(v).__name__ if isinstance(v, BaseEstimator) else repr(v)) for k, v in items]
     )

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Literal, Self, get_args
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Memory, Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.covariance import empirical_covariance, ledoit_wolf
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, check_memory
 from threadpoolctl import threadpool_limits
 
 from brainograph.cohort import Cohort
@@ -54,6 +54,9 @@ class TangentSpace(TransformerMixin, BaseEstimator):
     n_jobs : int, optional
         Threads that share the subjects, each with one thread for its linear algebra; -1 takes
         all processors. The numbers do not depend on it.
+    memory : str or joblib.Memory, optional
+        Folder that keeps the means that were found, as in scikit-learn's pipelines: models that
+        share training rows then share the work.
 
     Attributes
     ----------
@@ -94,6 +97,7 @@ class TangentSpace(TransformerMixin, BaseEstimator):
         tol: float = 1e-7,
         max_iter: int = 30,
         n_jobs: int | None = None,
+        memory: str | Memory | None = None,
     ) -> None:
         self.shrinkage = shrinkage
         self.standardize = standardize
@@ -102,6 +106,7 @@ class TangentSpace(TransformerMixin, BaseEstimator):
         self.tol = tol
         self.max_iter = max_iter
         self.n_jobs = n_jobs
+        self.memory = memory
 
     def fit(self, X: Subjects, y: object = None) -> Self:
         """Find the geometric mean of the covariances.
@@ -132,7 +137,8 @@ class TangentSpace(TransformerMixin, BaseEstimator):
         with threadpool_limits(1, "blas"):
             chunks = self._parallel()(delayed(self._covariances)(source, c) for c in _chunks(X))
             try:
-                self.reference_ = geometric_mean(
+                find = check_memory(self.memory).cache(geometric_mean, ignore=["n_jobs"])
+                self.reference_ = find(
                     np.concatenate(chunks),
                     tol=self.tol,
                     max_iter=self.max_iter,

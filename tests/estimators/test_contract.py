@@ -12,7 +12,7 @@ import brainograph.estimators as estimators
 from brainograph.datasets import simulate_cohort
 from brainograph.model_selection import cross_validate, leave_one_site_out, repeated_stratified
 
-FAST = {"max_epochs": 40, "patience": 10, "lr": 0.02, "device": "cpu"}
+FAST = {"max_epochs": 40, "patience": 10, "lr": 0.02, "n_members": 1, "device": "cpu"}
 TABLE = {"PopulationGraphClassifier": estimators.PopulationGraphClassifier(**FAST)}
 
 

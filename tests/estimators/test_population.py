@@ -26,7 +26,8 @@ def y(cohort):
 
 
 def make(**settings):
-    return PopulationGraphClassifier(**{"max_epochs": 10, "device": "cpu", **settings})
+    settings = {"max_epochs": 10, "n_members": 1, "device": "cpu", **settings}
+    return PopulationGraphClassifier(**settings)
 
 
 @pytest.mark.parametrize("conv", ["gcn", "cheb", "sage", "gat"])
