@@ -308,6 +308,8 @@ def crossval(
     overrides: Overrides = None,
 ) -> None:
     """Cross-validate a model beside its controls. A run that was interrupted goes on."""
+    import shutil
+
     from brainograph.config import load_config, save_config
 
     experiment = load_config(config, overrides or ())
@@ -318,9 +320,10 @@ def crossval(
     check_cohort(experiment, cohort)
     y = make_labels(experiment, cohort)
     _say(f"{(y == 1).sum()} positive, {(y == 0).sum()} negative, {(y == -1).sum()} unlabelled")
+    cache = results / "folds" / "cache"
     try:
         outcome = cross_validate(
-            make_models(experiment, cohort),
+            make_models(experiment, cohort, memory=str(cache)),
             cohort,
             y,
             splits=make_splits(experiment, cohort, y),
@@ -333,6 +336,7 @@ def crossval(
     except OSError as error:
         error.add_note("Folds that were finished are kept: the same command goes on from there.")
         raise
+    shutil.rmtree(cache, ignore_errors=True)
     _print_scores(outcome)
     _say(f"Written to {results}. Next: brainograph report {results}")
 

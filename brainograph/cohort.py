@@ -193,7 +193,9 @@ class Cohort:
         """Return the participants of a boolean mask, a slice or positions, in that order."""
         if isinstance(key, tuple):  # scikit-learn asks for cohort[rows, ...]
             key = key[0]
-        rows = np.atleast_1d(np.arange(len(self))[np.asarray(key) if _is_list(key) else key])
+        if _is_list(key):
+            key = np.asarray(key, dtype=None if len(key) else int)
+        rows = np.atleast_1d(np.arange(len(self))[key])
         series = self.timeseries
         return replace(
             self,

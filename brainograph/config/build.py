@@ -141,16 +141,18 @@ def _equals(column: pd.Series, value: int | str) -> np.ndarray:
     return (column.astype(str) == str(value)).to_numpy()
 
 
-def make_model(experiment: Experiment) -> PopulationGraphClassifier:
-    """Return the unfitted model."""
+def make_model(experiment: Experiment, *, memory: str | None = None) -> PopulationGraphClassifier:
+    """Return the unfitted model; ``memory`` is a folder that keeps tangent spaces."""
     return PopulationGraphClassifier(
-        make_features(experiment.features), **experiment.model.model_dump()
+        make_features(experiment.features, memory=memory), **experiment.model.model_dump()
     )
 
 
-def make_models(experiment: Experiment, cohort: Cohort) -> dict[str, BaseEstimator]:
+def make_models(
+    experiment: Experiment, cohort: Cohort, *, memory: str | None = None
+) -> dict[str, BaseEstimator]:
     """Return the model, as ``population_graph``, and its controls."""
-    model = make_model(experiment)
+    model = make_model(experiment, memory=memory)
     edges = [b.connectivity for b in experiment.features.blocks if isinstance(b, EdgesBlock)]
     target = experiment.target.column
     controls = default_controls(
@@ -159,6 +161,7 @@ def make_models(experiment: Experiment, cohort: Cohort) -> dict[str, BaseEstimat
         connectivity=edges[0] if edges else "fc",
         phenotypes=[name for name in ("site", "age", "sex") if name != target],
         motion=[name for name in ("mean_fd",) if name != target],
+        memory=memory,
     )
     if experiment.controls != "default":
         unknown = sorted(set(experiment.controls) - set(controls))
@@ -193,11 +196,11 @@ def make_splits(experiment: Experiment, cohort: Cohort, y: np.ndarray) -> Splits
     )
 
 
-def make_features(features: Features) -> Pipeline:
+def make_features(features: Features, *, memory: str | None = None) -> Pipeline:
     """Return the feature pipeline: blocks side by side, scaled, selected."""
     names = [f"{block.kind}_{i}" for i, block in enumerate(features.blocks)]
     blocks = [
-        (name, _scaled_block(block, features.scale))
+        (name, _scaled_block(block, features.scale, memory))
         for name, block in zip(names, features.blocks, strict=True)
     ]
     weights = {n: b.weight for n, b in zip(names, features.blocks, strict=True)}
@@ -211,8 +214,8 @@ def make_features(features: Features) -> Pipeline:
     return Pipeline(steps)
 
 
-def _scaled_block(block: Block, scale: str) -> Pipeline:
-    values = _block(block)
+def _scaled_block(block: Block, scale: str, memory: str | None) -> Pipeline:
+    values = _block(block, memory)
     if block.center_by is not None:
         values = CenterBy(values, by=block.center_by)
     steps = [("values", values)]
@@ -223,12 +226,12 @@ def _scaled_block(block: Block, scale: str) -> Pipeline:
     return Pipeline(steps)
 
 
-def _block(block: Block) -> TransformerMixin:
+def _block(block: Block, memory: str | None) -> TransformerMixin:
     match block:
         case EdgesBlock():
             return Edges(block.connectivity, fisher_z=block.fisher_z)
         case TangentBlock():
-            return TangentSpace(shrinkage=block.shrinkage)
+            return TangentSpace(shrinkage=block.shrinkage, memory=memory)
         case MeasuresBlock():
             return Measures(block.names)
         case PhenotypesBlock():
