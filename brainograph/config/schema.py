@@ -48,7 +48,7 @@ class TangentBlock(_Section):
     """Tangent space at the training participants' mean covariance."""
 
     kind: Literal["tangent"]
-    shrinkage: Literal["ledoit_wolf"] | None = "ledoit_wolf"
+    shrinkage: Literal["ledoit_wolf", "oas"] | Fraction | None = "ledoit_wolf"
     weight: Positive = 1.0
     center_by: str | None = None
 

@@ -12,6 +12,7 @@ from scipy.linalg.lapack import dpotri
 from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
+from brainograph.connectivity.covariance import Shrinkage, check_shrinkage, shrunk_covariance
 from brainograph.connectivity.kernel import fisher_z
 from brainograph.connectivity.series import (
     check_choice,
@@ -25,54 +26,8 @@ __all__ = ["Kind", "Shrinkage", "static"]
 Kind = Literal[
     "correlation", "fisher z", "spearman", "partial correlation", "covariance", "precision"
 ]
-Shrinkage = Literal["ledoit_wolf", "oas"]
 _INVERTED = ("partial correlation", "precision")
 _UNITLESS = ("correlation", "fisher z", "spearman")
-
-
-def _check_shrinkage(shrinkage: Shrinkage | float | None) -> None:
-    if isinstance(shrinkage, str):
-        check_choice("shrinkage", shrinkage, Shrinkage)
-    elif shrinkage is not None and not 0 <= shrinkage <= 1:
-        raise ValueError(
-            f"shrinkage must be None, 'ledoit_wolf', 'oas' or a number in [0, 1], got {shrinkage}."
-        )
-
-
-def _ledoit_wolf(centered: np.ndarray, covariance: np.ndarray) -> float:
-    """Return the shrinkage of Ledoit and Wolf (2004) from series (T, R) and covariance (R, R)."""
-    n_volumes, n_regions = centered.shape
-    squared = np.vdot(covariance, covariance)
-    spread = squared - np.trace(covariance) ** 2 / n_regions
-    fourth = np.square(np.square(centered).sum(1)).sum() / n_volumes
-    error = (fourth - squared) / n_volumes
-    return float(min(error, spread) / spread) if error > 0 and spread > 0 else 0.0
-
-
-def _oracle_approximating(n_volumes: int, covariance: np.ndarray) -> float:
-    """Return the shrinkage of Chen et al. (2010) as scikit-learn computes it."""
-    n_regions = len(covariance)
-    square, mean = np.mean(covariance**2), np.trace(covariance) / n_regions
-    spread = (n_volumes + 1) * (square - mean**2 / n_regions)
-    return float(min((square + mean**2) / spread, 1.0)) if spread > 0 else 1.0
-
-
-def _covariance(centered: np.ndarray, shrinkage: Shrinkage | float | None) -> np.ndarray:
-    """Return the covariance (R, R), shrunk towards its mean variance."""
-    n_volumes, n_regions = centered.shape
-    covariance = centered.T @ centered / n_volumes
-    if not shrinkage or n_regions == 1:
-        return covariance
-    if shrinkage == "ledoit_wolf":
-        amount = _ledoit_wolf(centered, covariance)
-    elif shrinkage == "oas":
-        amount = _oracle_approximating(n_volumes, covariance)
-    else:
-        amount = float(shrinkage)
-    target = amount * np.trace(covariance) / n_regions
-    covariance *= 1 - amount
-    covariance.flat[:: n_regions + 1] += target
-    return covariance
 
 
 def _correlation(covariance: np.ndarray) -> np.ndarray:
@@ -126,7 +81,7 @@ def _connectivity(
     centered = np.subtract(values, values.mean(0, dtype=np.float64), dtype=np.float64)
     if kind in _UNITLESS:
         centered /= np.sqrt(np.square(centered).mean(0))
-    matrix = _covariance(centered, shrinkage)
+    matrix = shrunk_covariance(centered, shrinkage)
     if kind in _UNITLESS:
         matrix = _correlation(matrix)
     elif kind in _INVERTED:
@@ -203,7 +158,7 @@ def static(
     (2, 3, 3)
     """
     check_choice("kind", kind, Kind)
-    _check_shrinkage(shrinkage)
+    check_shrinkage(shrinkage)
     subjects, single = check_series(series)
     constant = [find_constant(one) for one in subjects]
     report_constant(constant, subjects[0].shape[1])

@@ -2,22 +2,21 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import Literal, Self, get_args
+from typing import Self
 
 import numpy as np
 from joblib import Memory, Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.covariance import empirical_covariance, ledoit_wolf
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, check_memory
 from threadpoolctl import threadpool_limits
 
 from brainograph.cohort import Cohort
+from brainograph.connectivity.covariance import Shrinkage, check_shrinkage, shrunk_covariance
 from brainograph.preprocessing.inputs import check_regions, matrices_of, region_names
 
 __all__ = ["TangentSpace", "geometric_mean"]
 
-Shrinkage = Literal["ledoit_wolf"]
 Subjects = Cohort | np.ndarray | Sequence[np.ndarray]
 _CHUNK = 16  # matrices at a time: 5 MB for 200 regions
 
@@ -34,9 +33,9 @@ class TangentSpace(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    shrinkage : {"ledoit_wolf"} or None
-        How covariances of series are estimated. Without shrinkage more volumes than regions and
-        no constant region are needed.
+    shrinkage : {"ledoit_wolf", "oas"}, float or None
+        How covariances of series are estimated, as in :func:`~brainograph.connectivity.static`.
+        Without shrinkage more volumes than regions and no constant region are needed.
     standardize : bool
         Whether each region's series is brought to zero mean and unit variance first (a constant
         one becomes 0). nilearn leaves this to its maskers and itself takes series as they are,
@@ -90,7 +89,7 @@ class TangentSpace(TransformerMixin, BaseEstimator):
     def __init__(
         self,
         *,
-        shrinkage: Shrinkage | None = "ledoit_wolf",
+        shrinkage: Shrinkage | float | None = "ledoit_wolf",
         standardize: bool = True,
         connectivity: str | None = None,
         discard_diagonal: bool = False,
@@ -128,11 +127,7 @@ class TangentSpace(TransformerMixin, BaseEstimator):
         ValueError
             If a covariance is singular; the message names the participant and the remedy.
         """
-        if self.shrinkage is not None and self.shrinkage not in get_args(Shrinkage):
-            raise ValueError(
-                f"shrinkage must be 'ledoit_wolf' or None, got {self.shrinkage!r}. "
-                "For the default write shrinkage='ledoit_wolf'."
-            )
+        check_shrinkage(self.shrinkage)
         source = self._source(X)
         with threadpool_limits(1, "blas"):
             chunks = self._parallel()(delayed(self._covariances)(source, c) for c in _chunks(X))
@@ -224,11 +219,8 @@ class TangentSpace(TransformerMixin, BaseEstimator):
         if isinstance(source, np.ndarray):
             return np.asarray(source[chunk], dtype=float)
         series = [np.asarray(one, dtype=float) for one in source[chunk]]
-        if self.standardize:
-            series = [_standardized(one) for one in series]
-        if self.shrinkage is None:
-            return np.stack([empirical_covariance(one) for one in series])
-        return np.stack([ledoit_wolf(one)[0] for one in series])
+        prepare = _standardized if self.standardize else _centered
+        return np.stack([shrunk_covariance(prepare(one), self.shrinkage) for one in series])
 
 
 class SingularError(ValueError):
@@ -258,6 +250,10 @@ def _explained(error: SingularError, X: Subjects) -> ValueError:
 
 def _chunks(X: Subjects) -> list[slice]:
     return [slice(start, start + _CHUNK) for start in range(0, len(X), _CHUNK)]
+
+
+def _centered(series: np.ndarray) -> np.ndarray:
+    return series - series.mean(axis=0)
 
 
 def _standardized(series: np.ndarray) -> np.ndarray:

@@ -166,8 +166,8 @@ def test_errors_of_input(rng):
         TangentSpace().fit(bare)
     with pytest.raises(ValueError, match="no connectivity 'cov'; it has: none"):
         TangentSpace(connectivity="cov").fit(bare)
-    with pytest.raises(ValueError, match="must be 'ledoit_wolf' or None, got 'oas'"):
-        TangentSpace(shrinkage="oas").fit(series)
+    with pytest.raises(ValueError, match="must be one of 'ledoit_wolf', 'oas', got 'lasso'"):
+        TangentSpace(shrinkage="lasso").fit(series)
 
 
 def test_cohort_through_cross_validation(rng):
