@@ -1,14 +1,16 @@
 """Run every benchmark and print one table: ``python -m tests.benchmarks [NAME ...]``.
 
-Ours and the reference run in one process, with the same number of threads (1 by default, or
-``--threads N``); times are medians in milliseconds of wall time.
+Ours and the reference run in one process with the same number of threads: one, unless the row says
+otherwise. Times are medians of wall time, in milliseconds.
 """
 
 import argparse
 import importlib.util
-import os
 import sys
 from pathlib import Path
+
+import torch
+from threadpoolctl import threadpool_limits
 
 HERE = Path(__file__).parent
 
@@ -28,20 +30,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     known = [path.stem.removeprefix("bench_") for path in sorted(HERE.glob("bench_*.py"))]
     parser.add_argument("names", nargs="*", help=f"which of {', '.join(known)}; all by default")
-    parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[variable] = str(args.threads)
-    import torch
-
-    torch.set_num_threads(args.threads)
-    print(f"{args.threads} thread(s)")
     head = f"{'what':<66} {'ours ms':>9} {'reference':<26} {'ref. ms':>9} {'ratio':>7} {'error':>8}"
     print(head, "-" * len(head), sep="\n")
     for name in args.names or known:
         if name not in known:
             sys.exit(f"no benchmark {name!r}; known are {', '.join(known)}")
-        for row in _load(HERE / f"bench_{name}.py").run():
+        benchmark = _load(HERE / f"bench_{name}.py")
+        torch.set_num_threads(1)
+        with threadpool_limits(1):
+            rows = benchmark.run()
+        for row in rows:
             print(
                 f"{row['what']:<66} {row['ours_ms']:>9.1f} {row['reference'] or '-':<26} "
                 f"{_number(row['reference_ms'], '9.1f'):>9} {_number(row['ratio'], '6.1f'):>6}x "

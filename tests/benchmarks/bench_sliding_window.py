@@ -1,11 +1,7 @@
-"""Sliding-window and static correlation against numpy and nilearn, on one thread.
+"""Sliding-window and static correlation against numpy and nilearn.
 
 ``python tests/benchmarks/bench_sliding_window.py``
 """
-
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from collections.abc import Callable
 from statistics import median
@@ -15,6 +11,7 @@ import numpy as np
 import torch
 from nilearn.connectome import ConnectivityMeasure
 from sklearn.covariance import EmpiricalCovariance, LedoitWolf
+from threadpoolctl import threadpool_limits
 
 from brainograph.connectivity import sliding_window, static
 
@@ -60,25 +57,36 @@ def compare(
     }
 
 
+def threads(number: int) -> threadpool_limits:
+    """Give both sides this many threads, in torch and in every BLAS."""
+    torch.set_num_threads(number)
+    return threadpool_limits(number)
+
+
+def windows(series: np.ndarray, number: int) -> list[dict]:
+    """Return the rows of sliding windows."""
+    what = f"sliding window, {series.dtype}, threads: {number}"
+    with threads(number):
+        return [
+            compare(
+                what, name, lambda: sliding_window(series, LENGTH), lambda function=function: function(series),
+                repeats=repeats,
+            )
+            for name, function, repeats in (
+                ("np.corrcoef loop", corrcoef_loop, REPEATS),
+                ("nilearn per window", nilearn_windows, 3),
+            )
+        ]  # fmt: skip
+
+
 def run() -> list[dict]:
     """Return one row for each comparison."""
-    torch.set_num_threads(1)
     double = np.random.default_rng(0).standard_normal((N_VOLUMES, N_REGIONS)) + 1e4
     rows = []
-    for series, name in ((double.astype(np.float32), "float32"), (double, "float64")):
-        for reference, function, repeats in (
-            ("np.corrcoef loop", corrcoef_loop, REPEATS),
-            ("nilearn per window", nilearn_windows, 5),
-        ):
-            rows.append(
-                compare(
-                    f"sliding window, {name}",
-                    reference,
-                    lambda series=series: sliding_window(series, LENGTH),
-                    lambda series=series, function=function: function(series),
-                    repeats=repeats,
-                )
-            )
+    for series in (double.astype(np.float32), double):
+        for number in (1, 2):
+            rows += windows(series, number)
+    threads(1)
     mixing = np.random.default_rng(1).standard_normal((20, N_REGIONS))
     scans = [np.roll(double, s) + double[:, :20] @ mixing for s in range(20)]
     for kind, shrinkage, estimator in (
