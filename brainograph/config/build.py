@@ -45,12 +45,11 @@ def check_cohort(experiment: Experiment, cohort: Cohort) -> None:
         With one line for each mistake.
     """
     model = experiment.model
-    joins = model.combine in ("product", "phenotype")
+    edges = _edge_phenotypes(experiment)
     columns = {
-        "model.categorical": model.categorical if joins else [],
-        "model.continuous": list(model.continuous) if joins else [],
+        "model.categorical": [name for name in model.categorical if name in edges],
+        "model.continuous": [name for name in model.continuous if name in edges],
     }
-    edges = [name for names in columns.values() for name in names]
     mistakes = _leaks("model", edges, model.allow_diagnostic, experiment)
     for i, block in enumerate(experiment.features.blocks):
         key = f"features.blocks.{i}"
@@ -148,6 +147,13 @@ def make_model(experiment: Experiment, *, memory: str | None = None) -> Populati
     )
 
 
+def _edge_phenotypes(experiment: Experiment) -> list[str]:
+    """Return the phenotypes that join participants; the phenotype control may know them too."""
+    model = experiment.model
+    joins = model.combine in ("product", "phenotype")
+    return [*model.categorical, *model.continuous] if joins else []
+
+
 def make_models(
     experiment: Experiment, cohort: Cohort, *, memory: str | None = None
 ) -> dict[str, BaseEstimator]:
@@ -155,11 +161,12 @@ def make_models(
     model = make_model(experiment, memory=memory)
     edges = [b.connectivity for b in experiment.features.blocks if isinstance(b, EdgesBlock)]
     target = experiment.target.column
+    phenotypes = ["site", "age", "sex", *_edge_phenotypes(experiment)]
     controls = default_controls(
         cohort,
         model,
         connectivity=edges[0] if edges else "fc",
-        phenotypes=[name for name in ("site", "age", "sex") if name != target],
+        phenotypes=[name for name in dict.fromkeys(phenotypes) if name != target],
         motion=[name for name in ("mean_fd",) if name != target],
         memory=memory,
     )

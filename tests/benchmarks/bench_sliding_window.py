@@ -66,17 +66,15 @@ def threads(number: int) -> threadpool_limits:
 def windows(series: np.ndarray, number: int) -> list[dict]:
     """Return the rows of sliding windows."""
     what = f"sliding window, {series.dtype}, threads: {number}"
+    references = (
+        ("np.corrcoef loop", lambda: corrcoef_loop(series), REPEATS),
+        ("nilearn per window", lambda: nilearn_windows(series), 3),
+    )
     with threads(number):
         return [
-            compare(
-                what, name, lambda: sliding_window(series, LENGTH), lambda function=function: function(series),
-                repeats=repeats,
-            )
-            for name, function, repeats in (
-                ("np.corrcoef loop", corrcoef_loop, REPEATS),
-                ("nilearn per window", nilearn_windows, 3),
-            )
-        ]  # fmt: skip
+            compare(what, name, lambda: sliding_window(series, LENGTH), theirs, repeats=repeats)
+            for name, theirs, repeats in references
+        ]
 
 
 def run() -> list[dict]:

@@ -119,6 +119,12 @@ def test_controls_by_name_in_the_order_given(cohort):
         make_models(make(controls=["motion"]), without)
 
 
+def test_the_phenotype_control_knows_what_joins_participants(cohort):
+    model = {"categorical": ["sex"], "continuous": {"mean_fd": 0.1}}
+    control = make_models(make(model=model), cohort)["phenotype"]
+    assert control[0].columns == ["site", "age", "sex", "mean_fd"]
+
+
 def test_the_linear_control_sees_the_matrices_of_the_model(cohort):
     named = cohort.assign(connectivity={"partial": cohort.connectivity["fc"] / 2})
     blocks = [{"kind": "edges", "connectivity": "partial"}]
