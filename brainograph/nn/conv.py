@@ -245,6 +245,12 @@ class _PyG(nn.Module):
         return self.layer(x, edge_index, **{self.weight_as: weight})
 
 
+_FAILURES = (TypeError, ValueError, RuntimeError, AssertionError, LookupError, ImportError)
+_REFUSAL = (
+    f"conv must be one of {', '.join(get_args(Conv))}, or a convolution of torch_geometric.nn that "
+    "takes (in_channels, out_channels) and works on a plain weighted graph, such as 'GraphConv', "
+    "'TAGConv' or 'TransformerConv'; got {!r}."
+)
 _OURS: dict[str, type[nn.Module]] = {"gcn": GCN, "cheb": Cheb, "sage": SAGE, "gat": GAT}
 
 
@@ -262,7 +268,8 @@ def make_conv(name: str, in_channels: int, out_channels: int) -> nn.Module:
     Raises
     ------
     ValueError
-        If there is no such convolution, or it needs further arguments.
+        If there is no such convolution, it needs further arguments, or three nodes of a weighted
+        graph do not give ``(3, out_channels)``.
 
     Examples
     --------
@@ -274,9 +281,24 @@ def make_conv(name: str, in_channels: int, out_channels: int) -> nn.Module:
     layer = getattr(pyg, name, None) if name in pyg.__all__ else None
     needs = [] if layer is None else list(inspect.signature(layer.__init__).parameters)[1:3]
     if layer is None or needs != ["in_channels", "out_channels"]:
+        raise ValueError(_REFUSAL.format(name))
+    try:
+        conv = _PyG(layer, in_channels, out_channels)
+        shape = _try_out(conv, in_channels)
+    except _FAILURES as error:
+        raise ValueError(f"{_REFUSAL.format(name)} It says: {error}") from error
+    if shape != (3, out_channels):
         raise ValueError(
-            f"conv must be one of {', '.join(get_args(Conv))}, or a convolution of "
-            "torch_geometric.nn that takes (in_channels, out_channels), such as 'GraphConv', "
-            f"'TAGConv' or 'TransformerConv'; got {name!r}."
+            f"{_REFUSAL.format(name)} Three nodes give {shape}, not (3, {out_channels})."
         )
-    return _PyG(layer, in_channels, out_channels)
+    return conv
+
+
+def _try_out(conv: nn.Module, in_channels: int) -> tuple[int, ...] | None:
+    """Return the shape of the answer for three nodes, None if it is no tensor."""
+    adj = torch.tensor([[0.0, 0.5, 0.0], [0.5, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    conv.eval()
+    with torch.no_grad():
+        answer = conv(torch.ones(3, in_channels), adj)
+    conv.train()
+    return tuple(answer.shape) if isinstance(answer, Tensor) else None

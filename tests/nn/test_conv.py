@@ -114,3 +114,30 @@ def test_unknown_names_say_what_is_allowed():
         make_conv("GINConv", 5, 3)
     with pytest.raises(ValueError, match="K must be at least 1"):
         Cheb(5, 3, K=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("ChebConv", "missing 1 required positional argument: 'K'"),
+        ("PointTransformerConv", "It says: "),
+        ("EGConv", "must be divisible by the number of heads"),
+        ("MixHopConv", r"Three nodes give \(3, 9\), not \(3, 3\)"),
+        ("PANConv", "It says: "),
+        ("MeshCNNConv", "It says: "),
+    ],
+)
+def test_layers_that_plain_graphs_cannot_feed_are_refused(name, reason):
+    with pytest.raises(ValueError, match=f"works on a plain weighted graph.*{name!r}.*{reason}"):
+        make_conv(name, 5, 3)
+
+
+def test_trying_a_layer_out_leaves_no_trace():
+    torch.manual_seed(0)
+    expected = GraphConv(5, 3).state_dict()
+    after = torch.rand(1)
+    torch.manual_seed(0)
+    conv = make_conv("GraphConv", 5, 3)
+    assert torch.equal(torch.rand(1), after)
+    assert conv.training
+    assert all(torch.equal(conv.layer.state_dict()[k], v) for k, v in expected.items())
