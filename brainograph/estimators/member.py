@@ -1,5 +1,6 @@
 """One trained network with the features and the graph it was trained on."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch_geometric.data import Data
 from brainograph.cohort import Cohort
 from brainograph.estimators.persistence import SavedModel
 from brainograph.estimators.population_edges import PopulationEdges
+from brainograph.graphs.population import isolated
 from brainograph.nn.adjacency import from_tensor, to_tensor
 from brainograph.nn.population_gcn import PopulationGCN
 
@@ -80,6 +82,13 @@ class Member:
         n_fitted, n_new = len(self.x), len(x)
         fitted_x = self.x.cpu().numpy()
         heard = edges.attach(fitted_x, phenotype, x, edges.of(cohort.phenotype), self.sigma)
+        alone = 0 if edges.combine == "none" else int(isolated(heard).sum())
+        if alone:
+            warnings.warn(
+                f"{alone} new participants share no phenotype with any fitted one and are "
+                "predicted from their own features alone.",
+                stacklevel=2,
+            )
         nobody = sparse.csr_array((n_fitted + n_new, n_new), dtype=np.float32)
         graph = sparse.hstack([sparse.vstack([from_tensor(self.adj), heard]), nobody], format="csr")
         adj = to_tensor(graph, layout="sparse" if self.adj.is_sparse else "dense")

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
-from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
@@ -24,11 +23,13 @@ from brainograph.estimators.labels import check_labels
 from brainograph.estimators.member import Member, transform
 from brainograph.estimators.persistence import SavedModel, read_model, write_model
 from brainograph.estimators.population_edges import Joined, PopulationEdges
-from brainograph.estimators.training import resolve_device, train
+from brainograph.estimators.training import l2_penalty, resolve_device, train
+from brainograph.estimators.validation_split import validation_split
 from brainograph.graphs.population import CATEGORICAL, CONTINUOUS, Metric, isolated
 from brainograph.nn.adjacency import Layout, from_tensor, to_tensor
 from brainograph.nn.population_gcn import PopulationGCN
 from brainograph.preprocessing.edges import Edges
+from brainograph.preprocessing.inputs import check_regions
 from brainograph.preprocessing.phenotypes import check_phenotypes
 
 __all__ = ["PopulationGraphClassifier"]
@@ -216,6 +217,21 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
             identify the participant, and settings outside their range.
         """
         labels = check_labels(y, cohort)
+        self._check_settings()
+        phenotype = self._edges().of(cohort.phenotype)
+        order = np.argsort(cohort.participant_ids)
+        cohort, labels = cohort[order], labels[order]
+        self.classes_ = np.unique(labels[labels != -1])
+        self.participant_ids_ = cohort.participant_ids
+        self.region_names_ = cohort.regions.index.tolist()
+        self._phenotype = phenotype.iloc[order]
+        self._labelled = labels != -1
+        target = np.where(labels == -1, -1, np.searchsorted(self.classes_, labels))
+        self._members = self._fit_members(cohort, target)
+        self.n_isolated_ = self._count_isolated()
+        return self
+
+    def _check_settings(self) -> None:
         if not 0 <= self.validation_fraction < 1:
             raise ValueError(
                 f"validation_fraction must be in [0, 1), got {self.validation_fraction}. "
@@ -225,17 +241,8 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"optimizer must be one of {get_args(Optimizer)}, got {self.optimizer!r}."
             )
-        phenotype = self._edges().of(cohort.phenotype)
-        order = np.argsort(cohort.participant_ids)
-        cohort, labels = cohort[order], labels[order]
-        self.classes_ = np.unique(labels[labels != -1])
-        self.participant_ids_ = cohort.participant_ids
-        self.region_names_ = cohort.regions.index.tolist()
-        self._phenotype = phenotype.iloc[order]
-        target = np.where(labels == -1, -1, np.searchsorted(self.classes_, labels))
-        self._members = self._fit_members(cohort, target)
-        self.n_isolated_ = self._count_isolated()
-        return self
+        if self.n_members < 1:
+            raise ValueError(f"n_members must be at least 1, got {self.n_members}.")
 
     def _edges(self) -> PopulationEdges:
         """Return how participants are joined, or say what is wrong with the settings."""
@@ -251,29 +258,24 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
 
     def _fit_members(self, cohort: Cohort, target: np.ndarray) -> list[Member]:
         """Train every member; with ``refit``, again on all for the epochs that served them."""
-        seeds = np.random.SeedSequence(self.random_state).generate_state(self.n_members)
+        seeds = np.random.SeedSequence(self.random_state).generate_state(self.n_members).tolist()
         labelled = np.flatnonzero(target != -1)
         if not self.validation_fraction:
-            return [
-                self._train_member(cohort, target, labelled, None, int(seed), self.max_epochs)
-                for seed in seeds
-            ]
+            epochs = self.max_epochs
+            return [self._train_member(cohort, target, labelled, None, s, epochs) for s in seeds]
         members = []
         for seed in seeds:
-            rows, held_out = train_test_split(
-                labelled,
-                test_size=self.validation_fraction,
-                stratify=target[labelled],
-                random_state=int(seed) % 2**31,
+            rows, held_out = validation_split(
+                cohort, target, fraction=self.validation_fraction, seed=seed % 2**31
             )
             members.append(
-                self._train_member(cohort, target, rows, held_out, int(seed), self.max_epochs)
+                self._train_member(cohort, target, rows, held_out, seed, self.max_epochs)
             )
         if not self.refit:
             return members
         epochs = int(np.median([member.history["validation"].idxmin() for member in members]))
         refitted = [
-            self._train_member(cohort, target, labelled, None, int(seed), epochs) for seed in seeds
+            self._train_member(cohort, target, labelled, None, seed, epochs) for seed in seeds
         ]
         for member, judged in zip(refitted, members, strict=True):
             member.history = judged.history
@@ -305,7 +307,9 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
 
             def loss(batch: Data) -> Tensor:
                 misfit = torch.nn.functional.cross_entropy(network(batch)[learn], labels[learn])
-                return misfit + self._penalty(network)
+                return misfit + l2_penalty(
+                    network, self.weight_decay, {"skip.weight": self.skip_weight_decay}
+                )
 
             def validate() -> float:
                 logits = network(batch)[held_out]
@@ -339,15 +343,6 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
             linear_skip=self.linear_skip,
             skip_smoothing=self.skip_smoothing,
         )
-
-    def _penalty(self, network: PopulationGCN) -> Tensor:
-        """Return half the weighted sum of squared weights; biases are free."""
-        total = torch.zeros((), device=network.bias.device)
-        for name, weights in network.named_parameters():
-            if weights.ndim > 1:
-                decay = self.skip_weight_decay if name == "skip.weight" else self.weight_decay
-                total = total + 0.5 * decay * weights.square().sum()
-        return total
 
     def _new_optimizer(self, network: PopulationGCN) -> torch.optim.Optimizer:
         if self.optimizer == "lbfgs":
@@ -387,10 +382,19 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         return ("inductive",) if self.combine == "none" else ("transductive", "inductive")
 
     def regime(self, cohort: Cohort) -> np.ndarray:
-        """Tell how each participant is predicted: ``"transductive"`` or ``"inductive"`` (S,)."""
+        """Tell how each participant is predicted (S,).
+
+        ``"inductive"`` for a new one, ``"transductive"`` for one who was in ``fit`` without a
+        label, ``"training"`` for one whose label was learnt from.
+        """
         check_is_fitted(self, "_members")
-        known = pd.Index(self.participant_ids_).get_indexer(cohort.participant_ids)
-        return np.where(known >= 0, "transductive", "inductive")
+        rows = self._rows(cohort)
+        fitted = np.where(self._labelled[rows], "training", "transductive")
+        return np.where(rows >= 0, fitted, "inductive")
+
+    def _rows(self, cohort: Cohort) -> np.ndarray:
+        """Return the row of each participant in the fitted graph, -1 for a new one."""
+        return pd.Index(self.participant_ids_).get_indexer(cohort.participant_ids)
 
     def predict_proba(self, cohort: Cohort) -> np.ndarray:
         """Return the probability of each class (S, K).
@@ -398,16 +402,18 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the regions of new participants are not those of the model.
+            If the regions are not those of the model, or somebody has the id of a fitted
+            participant and other data.
         """
         check_is_fitted(self, "_members")
-        rows = pd.Index(self.participant_ids_).get_indexer(cohort.participant_ids)
+        check_regions(np.array(self.region_names_), np.array(cohort.regions.index))
+        rows = self._rows(cohort)
+        self._check_identity(cohort[rows >= 0], rows[rows >= 0])
         new = np.flatnonzero(rows < 0)
         proba = np.zeros((len(cohort), len(self.classes_)))
         for member in self._members:
             proba[rows >= 0] += member.predict_fitted()[rows[rows >= 0]]
             if len(new):
-                self._check_regions(cohort)
                 proba[new] += member.predict_new(cohort[new], self._phenotype, self._edges())
         return proba / len(self._members)
 
@@ -415,17 +421,20 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         """Return the most probable class (S,)."""
         return self.classes_[self.predict_proba(cohort).argmax(axis=1)]
 
-    def _check_regions(self, cohort: Cohort) -> None:
-        names = cohort.regions.index.tolist()
-        if names == self.region_names_:
+    def _check_identity(self, cohort: Cohort, rows: np.ndarray) -> None:
+        """Refuse participants who have the id of a fitted one and other data."""
+        if not len(rows):
             return
-        lacking = [name for name in self.region_names_ if name not in set(names)]
-        more = [name for name in names if name not in set(self.region_names_)]
-        raise ValueError(
-            f"the cohort has {len(names)} regions, the model was fitted on "
-            f"{len(self.region_names_)}: it lacks {lacking[:5]}, and {more[:5]} are unknown to "
-            "the model (or the order differs). Build the cohort with the atlas of the model."
-        )
+        member = self._members[0]
+        known = member.x[torch.from_numpy(rows).to(member.x.device)].cpu().numpy()
+        same = np.isclose(transform(member.features, cohort), known, rtol=1e-3, atol=1e-4)
+        others = np.array(cohort.participant_ids)[~same.all(axis=1)].tolist()
+        if others:
+            raise ValueError(
+                f"{len(others)} participants have the id of a fitted participant and other data: "
+                f"{others[:5]}. Give new participants ids of their own, for example "
+                "'study2-' + participant_id."
+            )
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the fitted model as a folder that :meth:`load` opens without running code.
@@ -444,6 +453,7 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
             "params": params | {"continuous": self._edges().continuous},
             "classes": self.classes_.tolist(),
             "regions": self.region_names_,
+            "labelled": self._labelled.tolist(),
             "n_isolated": self.n_isolated_,
             "members": [member.facts() for member in self._members],
         }
@@ -478,6 +488,7 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         model = cls(saved.objects["features"], **{**saved.facts["params"], "device": device})
         model.classes_ = np.array(saved.facts["classes"])
         model.region_names_ = saved.facts["regions"]
+        model._labelled = np.array(saved.facts["labelled"])
         model.n_isolated_ = saved.facts["n_isolated"]
         model._phenotype = saved.tables["phenotype"].set_index("participant_id")
         model.participant_ids_ = model._phenotype.index.tolist()

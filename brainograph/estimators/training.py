@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch_geometric.data import Data
 
-__all__ = ["resolve_device", "train"]
+__all__ = ["l2_penalty", "resolve_device", "train"]
 
 
 def resolve_device(name: str) -> torch.device:
@@ -40,6 +40,33 @@ def resolve_device(name: str) -> torch.device:
             'Write device="auto" or device="cpu".'
         ) from error
     return torch.device(name)
+
+
+def l2_penalty(network: nn.Module, decay: float, exceptions: Mapping[str, float]) -> Tensor:
+    """Return half the weighted sum of squared weights; biases are free.
+
+    Parameters
+    ----------
+    network : Module
+        Its parameters with more than one dimension are penalised.
+    decay : float
+        Weight of the penalty.
+    exceptions : mapping of parameter name to float
+        Other weights.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(2, 1)
+    >>> _ = nn.init.constant_(layer.weight, 2.0)
+    >>> l2_penalty(layer, 0.5, {}).item()
+    2.0
+    """
+    terms = [
+        0.5 * exceptions.get(name, decay) * weights.square().sum()
+        for name, weights in network.named_parameters()
+        if weights.ndim > 1
+    ]
+    return torch.stack(terms).sum()
 
 
 def train(

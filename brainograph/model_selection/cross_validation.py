@@ -6,86 +6,29 @@ import os
 import platform
 import sys
 import time
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
-import joblib
 import numpy as np
 import pandas as pd
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from scipy.special import expit
-from sklearn.base import BaseEstimator, clone
-from threadpoolctl import threadpool_limits
+from sklearn.base import BaseEstimator
 
 import brainograph
 from brainograph.cohort import Cohort
-from brainograph.files import read_tsv, write_json, write_tsv
+from brainograph.files import write_json
+from brainograph.model_selection.jobs import Job, Regime, run_jobs
 from brainograph.model_selection.results import Results
-from brainograph.model_selection.splits import Split, Splits, repeated_stratified
+from brainograph.model_selection.splits import Splits, repeated_stratified
 
 __all__ = ["Regime", "cross_validate"]
 
-Regime = Literal["transductive", "inductive"]
-
 _PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "nilearn", "torch", "torch-geometric")
 _DEMOGRAPHICS = ("site", "age", "sex", "diagnosis", "mean_fd")
-
-
-class _Job:
-    """One fit: a model, a regime, a fold."""
-
-    def __init__(self, name: str, model: BaseEstimator, regime: Regime, split: Split) -> None:
-        self.name, self.model, self.regime, self.split = name, model, regime, split
-
-    def file(self, folder: Path) -> Path:
-        """Return where the predictions of this job are kept."""
-        stem = f"{self.name}__{self.regime}__repeat{self.split.repeat}_fold{self.split.fold}"
-        return folder / "folds" / f"{stem}.tsv"
-
-    def run(self, cohort: Cohort, y: np.ndarray) -> tuple[pd.DataFrame, list[str]]:
-        """Fit on the training labels, predict the test participants; return also the warnings."""
-        train, test = self.split.rows(cohort)
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # the same numbers whatever the number of jobs
-        try:
-            with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("default")
-                scores, regime = self._fit_and_predict(cohort, y, train, test)
-        finally:
-            torch.set_num_threads(threads)
-        table = pd.DataFrame(
-            {
-                "participant_id": list(self.split.test),
-                "model": self.name,
-                "regime": regime,
-                "repeat": self.split.repeat,
-                "fold": self.split.fold,
-                "y_score": scores,
-            }
-        )
-        return table, [str(warning.message) for warning in caught]
-
-    def _fit_and_predict(
-        self, cohort: Cohort, y: np.ndarray, train: np.ndarray, test: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray | str]:
-        model = clone(self.model)
-        if self.regime == "transductive":
-            visible = np.full(len(cohort), -1)
-            visible[train] = y[train]
-            model.fit(cohort, visible)
-        else:
-            model.fit(cohort[train], y[train])
-        seen = cohort[test]
-        if hasattr(model, "predict_proba"):
-            scores = model.predict_proba(seen)[:, 1]
-        else:
-            scores = expit(model.decision_function(seen))
-        return scores, model.regime(seen) if hasattr(model, "regime") else self.regime
 
 
 def cross_validate(
@@ -156,9 +99,10 @@ def cross_validate(
     _check_regimes(regimes)
     if splits is None:
         splits = repeated_stratified(cohort, y, by=[c for c in ("site",) if c in cohort.phenotype])
+    _check_labelled(splits, cohort, y)
     started, clock = datetime.now(UTC), time.perf_counter()
     jobs = [
-        _Job(name, model, regime, split)
+        Job(name, model, regime, split)
         for name, model in named.items()
         for regime in _possible(model, regimes)
         for split in splits
@@ -166,7 +110,7 @@ def cross_validate(
     data_hash = cohort.fingerprint()
     if folder is not None:
         _claim(Path(folder), data_hash, splits, named, y[np.argsort(cohort.participant_ids)])
-    tables, notes = _run(jobs, cohort, y, folder, n_jobs, progress)
+    outcomes = run_jobs(jobs, cohort, y, folder, n_jobs, progress)
     provenance = {
         "title": title or f"Cross-validation of {next(iter(named))}",
         "models": list(named),
@@ -176,18 +120,19 @@ def cross_validate(
         "splits_sha256": splits.hash,
         "data": {**cohort.provenance, "sha256": data_hash, "n_regions": cohort.n_regions},
         "participants": {
-            "found": len(cohort) + cohort.failures["participant_id"].nunique(),
+            "found": len({*cohort.participant_ids, *cohort.failures["participant_id"]}),
             "analysed": len({name for split in splits for name in split.test}),
             "failures": len(cohort.failures),
         },
-        "notes": notes,
+        "notes": dict(Counter(note for outcome in outcomes for note in outcome.notes)),
+        "fit_time_s": round(sum(outcome.seconds for outcome in outcomes), 1),
         "started": started.isoformat(timespec="seconds"),
         "wall_time_s": round(time.perf_counter() - clock, 1),
         "n_jobs": n_jobs,
         **_environment(),
     }
     results = Results(
-        _assemble(tables, cohort, y, list(named), list(regimes)),
+        _assemble([outcome.table for outcome in outcomes], cohort, y, list(named), list(regimes)),
         splits,
         provenance,
         cohort.phenotype[[c for c in _DEMOGRAPHICS if c in cohort.phenotype]],
@@ -212,6 +157,19 @@ def _check_binary(y: np.ndarray, cohort: Cohort) -> np.ndarray:
     return y.astype(int)
 
 
+def _check_labelled(splits: Splits, cohort: Cohort, y: np.ndarray) -> None:
+    """Refuse folds, such as saved ones, that name somebody without a label."""
+    named = sorted({name for split in splits for name in (*split.train, *split.test)})
+    rows = cohort.locate(named)
+    lacking = [name for name, row in zip(named, rows, strict=True) if row < 0 or y[row] == -1]
+    if lacking:
+        raise ValueError(
+            f"{len(lacking)} participants of the splits are not in the cohort or have no label: "
+            f"{lacking[:5]}. Use the cohort and labels that the splits were made for, or make "
+            "new ones."
+        )
+
+
 def _possible(model: BaseEstimator, regimes: Sequence[Regime]) -> Sequence[Regime]:
     """Return the regimes that a model can be run in; scikit-learn's are inductive."""
     own = getattr(model, "regimes", ("inductive",))
@@ -222,52 +180,6 @@ def _check_regimes(regimes: Sequence[Regime]) -> None:
     allowed = get_args(Regime)
     if isinstance(regimes, str) or not regimes or not set(regimes) <= set(allowed):
         raise ValueError(f"regimes must be one or more of {allowed}, got {regimes!r}.")
-
-
-def _run(
-    jobs: list[_Job],
-    cohort: Cohort,
-    y: np.ndarray,
-    folder: str | os.PathLike[str] | None,
-    n_jobs: int,
-    progress: bool,
-) -> tuple[list[pd.DataFrame], dict[str, int]]:
-    """Run the jobs that are not done; return all predictions and counted warnings."""
-    kept = {} if folder is None else {i: job.file(Path(folder)) for i, job in enumerate(jobs)}
-    done = {i for i, file in kept.items() if file.is_file()}
-    tables = {i: read_tsv(kept[i]) for i in done}
-    todo = [i for i in range(len(jobs)) if i not in done]
-    notes: dict[str, int] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), disable=not progress) as bar:
-        task = bar.add_task("cross-validation", total=len(jobs), completed=len(done))
-        for i, (table, caught) in _parallel(jobs, todo, cohort, y, n_jobs):
-            if folder is not None:
-                write_tsv(table, kept[i])
-            tables[i] = table if folder is None else read_tsv(kept[i])  # as a resumed run does
-            for message in caught:
-                notes[message] = notes.get(message, 0) + 1
-            bar.update(task, advance=1, description=jobs[i].name)
-    return [tables[i] for i in range(len(jobs))], notes
-
-
-def _parallel(
-    jobs: list[_Job], todo: list[int], cohort: Cohort, y: np.ndarray, n_jobs: int
-) -> Iterable[tuple[int, tuple[pd.DataFrame, list[str]]]]:
-    """Yield the outcome of each job as it is finished."""
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    return parallel(joblib.delayed(_numbered)(i, jobs[i], cohort, y) for i in todo)
-
-
-def _numbered(
-    i: int, job: _Job, cohort: Cohort, y: np.ndarray
-) -> tuple[int, tuple[pd.DataFrame, list[str]]]:
-    try:
-        return i, job.run(cohort, y)
-    except Exception as error:
-        where = f"{job.name}, repeat {job.split.repeat}, fold {job.split.fold}"
-        error.add_note(f"This happened while fitting {where}. Folds that were finished are kept.")
-        raise
 
 
 def _assemble(
@@ -295,9 +207,16 @@ def _assemble(
 def _settings(model: BaseEstimator) -> str:
     """Return everything that makes one estimator differ from another."""
     items = sorted((k, v) for k, v in model.get_params(deep=True).items() if "memory" not in k)
-    return type(model).__name__ + repr(
-        [(k, type(v).__name__ if isinstance(v, BaseEstimator) else repr(v)) for k, v in items]
-    )
+    return type(model).__name__ + repr([(name, _plain(value)) for name, value in items])
+
+
+def _plain(value: Any) -> Any:
+    """Return a value without the estimators in it, whose parameters have names of their own."""
+    if isinstance(value, BaseEstimator):
+        return type(value).__name__
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return repr(value)
 
 
 def _claim(
@@ -309,6 +228,7 @@ def _claim(
 ) -> None:
     """Note whose results the folder keeps, or refuse if they are of something else."""
     claim = {
+        "version": brainograph.__version__,
         "data": data_hash,
         "labels": hashlib.sha256(labels.tobytes()).hexdigest(),
         "folds": splits.hash,

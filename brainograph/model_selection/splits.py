@@ -96,14 +96,20 @@ class Splits:
     def load(cls, path: str | os.PathLike[str]) -> "Splits":
         """Read splits that were saved; a file whose content was changed is refused."""
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        splits = cls(
-            content["scheme"],
-            tuple(
-                Split(s["repeat"], s["fold"], tuple(s["train"]), tuple(s["test"]))
-                for s in content["splits"]
-            ),
-        )
-        if splits.hash != content["sha256"]:
+        try:
+            splits = cls(
+                content["scheme"],
+                tuple(
+                    Split(s["repeat"], s["fold"], tuple(s["train"]), tuple(s["test"]))
+                    for s in content["splits"]
+                ),
+            )
+            expected = content["sha256"]
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path} does not hold splits ({error!r}). Name a splits.json of a results folder."
+            ) from error
+        if splits.hash != expected:
             raise ValueError(f"{path} was changed after it was saved: its hash does not fit.")
         return splits
 
@@ -199,6 +205,8 @@ def repeated_stratified(
         Phenotype columns that are spread evenly besides the label.
     group : str, optional
         Phenotype column of those who must stay together: families, or the sessions of one person.
+        By default the column ``group``, where there is one: readers that keep the runs of a
+        person apart write it.
     random_state : int
         Seed.
 
@@ -223,6 +231,8 @@ def repeated_stratified(
     if n_splits < 2:
         raise ValueError(f"n_splits must be at least 2, got {n_splits}.")
     y = _check_classes(cohort, y, n_splits)
+    if group is None and "group" in cohort.phenotype:
+        group = "group"
     units = _units(cohort, y, by, group)
     splits = []
     for repeat in range(n_repeats):

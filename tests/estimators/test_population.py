@@ -128,6 +128,7 @@ def test_the_global_random_state_is_left_alone(cohort, y):
         ({"combine": "sum"}, "combine must be one of .*got 'sum'"),
         ({"conv": "cheby"}, "conv must be one of gcn, cheb, sage, gat.*got 'cheby'"),
         ({"layout": "csr"}, "layout must be one of"),
+        ({"n_members": 0}, "n_members must be at least 1, got 0"),
         ({"optimizer": "sgd"}, "optimizer must be one of .*got 'sgd'"),
         ({"num_layers": 0, "linear_skip": False}, "no path would be left"),
         ({"categorical": ("scanner",)}, r"no phenotype \['scanner'\]"),
@@ -170,11 +171,36 @@ def test_features_that_are_not_finite_say_whose(cohort, y):
         make(features=features).fit(cohort.assign(connectivity={"fc": spoilt}), y)
 
 
-def test_other_regions_are_refused_at_predict_time(cohort, y):
+@pytest.mark.parametrize("rows", [slice(0, 5), slice(40, 50)])
+def test_other_regions_are_refused_for_fitted_and_new_participants(cohort, y, rows):
     model = make().fit(cohort[:40], y[:40])
     renamed = cohort.regions.set_axis([*cohort.regions.index[:-1], "Somewhere"])
-    with pytest.raises(ValueError, match=r"lacks .* and \['Somewhere'\] are unknown"):
-        model.predict(cohort[40:].assign(regions=renamed))
+    with pytest.raises(ValueError, match=r"regions are not those of the fit.*Somewhere"):
+        model.predict(cohort[rows].assign(regions=renamed))
+
+
+def test_a_stranger_with_the_id_of_a_fitted_participant_is_refused(cohort, y):
+    model = make().fit(cohort[:40], y[:40])
+    strangers = simulate_cohort(n_subjects=50, n_regions=8, random_state=77)[:3]
+    ids = cohort.phenotype.index[:3]
+    strangers = strangers.assign(phenotype=strangers.phenotype.set_axis(ids))
+    with pytest.raises(ValueError, match="3 participants have the id of a fitted participant"):
+        model.predict_proba(strangers)
+
+
+def test_the_regime_of_each_participant(cohort, y, tmp_path):
+    visible = np.where(np.arange(40) < 5, -1, y[:40])
+    model = make().fit(cohort[:40], visible)
+    for fitted in (model, PopulationGraphClassifier.load(model.save(tmp_path / "m"))):
+        regimes = fitted.regime(cohort[[0, 10, 45]])
+        assert regimes.tolist() == ["transductive", "training", "inductive"]
+
+
+def test_new_participants_without_an_edge_are_said(cohort, y):
+    elsewhere = cohort.phenotype.assign(site="elsewhere")
+    model = make(categorical=("site",), continuous={}).fit(cohort[:40], y[:40])
+    with pytest.warns(UserWarning, match="2 new participants share no phenotype"):
+        model.predict_proba(cohort.assign(phenotype=elsewhere)[40:42])
 
 
 class TestSavedModel:

@@ -13,7 +13,7 @@ from brainograph.model_selection import (
     default_controls,
     repeated_stratified,
 )
-from brainograph.preprocessing import Edges
+from brainograph.preprocessing import Edges, TangentSpace
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +193,34 @@ def test_controls_cover_what_the_cohort_has(cohort, y, splits):
     assert scores["no_edges", "inductive", "auc"] > 0.7
     bare = cohort.assign(phenotype=cohort.phenotype[["age"]].assign(age=np.nan))
     assert "phenotype" not in default_controls(bare)
+
+
+def test_splits_that_name_somebody_without_a_label_are_refused(cohort, y, splits):
+    partly = np.where(np.arange(60) == 7, -1, y)
+    with pytest.raises(
+        ValueError, match=f"1 participants .* {re.escape(str([cohort.participant_ids[7]]))}"
+    ):
+        cross_validate(linear(), cohort, partly, splits=splits, progress=False)
+
+
+def test_what_was_warned_of_is_kept_for_a_resumed_run(cohort, y, splits, tmp_path):
+    lonely = cohort.assign(phenotype=cohort.phenotype.assign(site=np.arange(60).astype(str)))
+    model = PopulationGraphClassifier(
+        max_epochs=2, n_members=1, categorical=("site",), continuous={}, device="cpu"
+    )
+    first, second = (
+        cross_validate(model, lonely, y, splits=splits, folder=tmp_path, progress=False).provenance
+        for _ in range(2)
+    )
+    assert first["notes"]
+    assert second["notes"] == first["notes"]
+    assert second["fit_time_s"] == first["fit_time_s"] > 0
+
+
+def test_a_cache_elsewhere_is_not_another_model(cohort, y, splits, tmp_path):
+    for memory in ("here", "there"):
+        model = make_pipeline(TangentSpace(memory=str(tmp_path / memory)), LogisticRegression())
+        cross_validate(model, cohort, y, splits=splits, folder=tmp_path / "r", progress=False)
 
 
 def test_isolated_participants_are_said_in_the_provenance(cohort, y, splits):

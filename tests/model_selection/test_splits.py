@@ -84,6 +84,19 @@ def test_groups_stay_together():
         assert not set(train.dropna()) & set(test.dropna())
 
 
+def test_a_column_called_group_keeps_its_members_together_unasked():
+    cohort = make(["A"] * 40, group=np.repeat(np.arange(20), 2))
+    for split in repeated_stratified(cohort, np.repeat([0, 1], 20), n_splits=4):
+        train, test = (cohort.phenotype.group[list(part)] for part in (split.train, split.test))
+        assert not set(train) & set(test)
+
+
+def test_a_file_of_something_else_is_named(tmp_path):
+    (tmp_path / "splits.json").write_text("{}")
+    with pytest.raises(ValueError, match="does not hold splits"):
+        Splits.load(tmp_path / "splits.json")
+
+
 def test_leave_one_site_out(cohort, y):
     splits = leave_one_site_out(cohort, y)
     assert [len(s.test) for s in splits] == [40, 20, 1, 9]
