@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["read_tsv", "replace_on_success", "write_array", "write_json", "write_tsv"]
+__all__ = [
+    "json_text",
+    "read_tsv",
+    "replace_on_success",
+    "write_array",
+    "write_json",
+    "write_tsv",
+]
 
 
 def _remove(path: Path) -> None:
@@ -27,8 +34,8 @@ def _remove(path: Path) -> None:
 def replace_on_success(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path that takes the place of ``target`` when the block succeeds.
 
-    The path may be made a file or a folder. A block that raises, or a process that is killed,
-    leaves an older ``target`` as it was.
+    The path may be made a file or a folder. A block that raises, or a process that is killed
+    in it, leaves an older ``target`` as it was.
 
     Parameters
     ----------
@@ -64,7 +71,11 @@ def replace_on_success(target: str | os.PathLike[str]) -> Iterator[Path]:
         if target.is_dir():
             old = temporary.with_suffix(".old")
             target.rename(old)
-            temporary.rename(target)
+            try:
+                temporary.rename(target)
+            except BaseException:
+                old.rename(target)
+                raise
             _remove(old)
         else:
             os.replace(temporary, target)
@@ -81,17 +92,26 @@ def write_tsv(table: pd.DataFrame, path: str | os.PathLike[str], *, index: bool 
 def read_tsv(path: str | os.PathLike[str], *, index: str | None = None) -> pd.DataFrame:
     """Read a table written by :func:`write_tsv`; ``index`` names the column of row names.
 
-    Row names and any ``participant_id`` are kept as text, so that ``0042`` stays ``0042``.
+    Row names, ``participant_id`` and ``site`` are kept as text, so that ``0042`` stays ``0042``.
     """
-    text = dict.fromkeys({index, "participant_id"} - {None}, str)
+    text = dict.fromkeys({index, "participant_id", "site"} - {None}, str)
     table = pd.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False, dtype=text)
     return table if index is None else table.set_index(index)
+
+
+def json_text(content: Any) -> str:
+    """Return JSON that a person can read: NumPy's numbers as numbers, paths and others as text."""
+    return json.dumps(content, indent=2, default=_plain) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else str(value)
 
 
 def write_json(content: Any, path: str | os.PathLike[str]) -> None:
     """Write JSON that a person can read."""
     with replace_on_success(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+        temporary.write_text(json_text(content), encoding="utf-8")
 
 
 def write_array(array: np.ndarray, path: str | os.PathLike[str]) -> None:

@@ -1,7 +1,11 @@
+import json
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 import pytest
 
-from brainograph.files import read_tsv, replace_on_success, write_tsv
+from brainograph.files import read_tsv, replace_on_success, write_json, write_tsv
 
 
 def test_a_failing_block_leaves_the_old_file_and_no_rubbish(tmp_path):
@@ -25,6 +29,24 @@ def test_a_folder_replaces_a_folder(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["cohort"]
 
 
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    target = tmp_path / "cohort"
+    target.mkdir()
+    (target / "old.txt").write_text("old")
+    rename = Path.rename
+
+    def locked(path, to):
+        if path.suffix == ".part":
+            raise PermissionError("in use")
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", locked)
+    with pytest.raises(PermissionError, match="in use"), replace_on_success(target) as part:
+        part.mkdir()
+    assert [p.name for p in tmp_path.iterdir()] == ["cohort"]
+    assert (target / "old.txt").read_text() == "old"
+
+
 def test_tables_keep_ids_as_text_and_missing_values(tmp_path):
     table = pd.DataFrame(
         {"participant_id": ["0042", "NA"], "age": [1.5, None], "site": ["A", None]}
@@ -34,3 +56,30 @@ def test_tables_keep_ids_as_text_and_missing_values(tmp_path):
     back = read_tsv(tmp_path / "t.tsv", index="participant_id")
     assert back.index.tolist() == ["0042", "NA"]
     assert back["age"].isna().tolist() == [False, True]
+
+
+def test_tables_keep_sites_as_text(tmp_path):
+    write_tsv(pd.DataFrame({"site": ["01", None]}), tmp_path / "t.tsv")
+    back = read_tsv(tmp_path / "t.tsv")
+    assert back["site"][0] == "01"
+    assert back["site"].isna()[1]
+
+
+def test_numbers_stay_numbers_in_json(tmp_path):
+    content = {
+        "n": np.int64(4),
+        "low_pass": np.float32(0.5),
+        "scrub": np.bool_(True),
+        "counts": np.array([1, 2]),
+        "source": Path("a"),
+        "when": np.datetime64("2024-01-31"),
+    }
+    write_json(content, tmp_path / "x.json")
+    assert json.loads((tmp_path / "x.json").read_text()) == {
+        "n": 4,
+        "low_pass": 0.5,
+        "scrub": True,
+        "counts": [1, 2],
+        "source": "a",
+        "when": "2024-01-31",
+    }
