@@ -15,7 +15,7 @@ demo = Path(sys.argv[1] if len(sys.argv) > 1 else "brainograph_demo")
 cohort, results = Cohort.load(demo / "cohort"), Results.load(demo / "results")
 
 figure = plt.figure(figsize=(13, 7))
-grid = figure.add_gridspec(2, 3, width_ratios=(1, 1.25, 1), hspace=0.3, wspace=0.3)
+grid = figure.add_gridspec(2, 3, width_ratios=(1, 0.45, 1.8), hspace=0.3, wspace=0.3)
 
 patients = (cohort.phenotype["diagnosis"] == "patient").to_numpy()
 matrices = np.asarray(cohort.connectivity["fc"])
@@ -37,7 +37,7 @@ graph = population_graph(
 plot_population_graph(graph, people, color_by="site", axes=axes)
 axes.set_title("Population graph")
 
-axes = figure.add_subplot(grid[1, 1:])
+axes = figure.add_subplot(grid[1, 2])
 plot_models(results.scores(), axes=axes)
 axes.set_title("The model beside its controls, same folds")
 

@@ -197,9 +197,7 @@ def test_controls_cover_what_the_cohort_has(cohort, y, splits):
 
 def test_splits_that_name_somebody_without_a_label_are_refused(cohort, y, splits):
     partly = np.where(np.arange(60) == 7, -1, y)
-    with pytest.raises(
-        ValueError, match=f"1 participants .* {re.escape(str([cohort.participant_ids[7]]))}"
-    ):
+    with pytest.raises(ValueError, match=f"1 participants .*{cohort.participant_ids[7]}"):
         cross_validate(linear(), cohort, partly, splits=splits, progress=False)
 
 
