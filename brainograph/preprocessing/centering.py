@@ -6,6 +6,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from brainograph.cohort import Cohort
+from brainograph.preprocessing.phenotypes import check_phenotypes
 
 __all__ = ["CenterBy"]
 
@@ -35,7 +36,7 @@ class CenterBy(TransformerMixin, BaseEstimator):
     Raises
     ------
     ValueError
-        If the phenotype table lacks the column.
+        If the phenotype table lacks the column, or it gives the diagnosis away.
 
     Examples
     --------
@@ -53,6 +54,7 @@ class CenterBy(TransformerMixin, BaseEstimator):
 
     def fit(self, cohort: Cohort, y: np.ndarray | None = None) -> "CenterBy":
         """Learn the mean of each group (S participants)."""
+        check_phenotypes([self.by])
         groups = self._groups(cohort)
         self.features_ = clone(self.features).fit(cohort, y)
         x = np.asarray(self.features_.transform(cohort))

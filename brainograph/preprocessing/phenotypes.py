@@ -30,12 +30,27 @@ _DIAGNOSTIC = {
     "treatment of the disease": "med meds medicat* medicine* stimulant* antipsychotic* "
     "antidepressant* levodopa lithium treatment",
 }
-_GROUP = "group label target patient patients case cases control controls status researchgroup"
-_IDENTIFIER = (
-    "participant participantid id sub subid subj subjid subject subjectid subjectno subjectnumber "
-    "subjectnum patientid ptid rid guid anonid anonymizedid mrn scanid imageid fileid filename x "
-    "index row rowid rowno rownumber rownum number unnamed"
+# A whole name of these words, one of them of the second list: "is_patient", "StudyGroup".
+_BESIDE = "is|research|study|clinical|healthy?|subject|participant|binary|name|code"
+_CLASS = "group|label|target|patients?|cases?|controls?|status|condition|class|diag|hcs?"
+_GROUP = re.compile(f"(?:{_BESIDE})*(?:{_CLASS})(?:{_BESIDE}|{_CLASS})*")
+# What is numbered and by what, side by side in a name; the last list only as the whole name.
+_NUMBERED = (
+    "subject sub subj participant patient pt case record bids anon anonymized scan session ses "
+    "image file"
 )
+_NUMBER = "id ids no nr num number key"
+_IDENTIFIER = {a + b for a in _NUMBERED.split() for b in _NUMBER.split()}
+_IDENTIFIER |= {"eid", "guid", "uuid", "mrn", "filename"}
+_WHOLE_IDENTIFIER = set(
+    "participant id sub subject rid pid sid uid x index row rowid rowno rownumber rownum number "
+    "unnamed".split()
+)
+_CODES = ("site", "siteid", "sex", "gender", "scanner", "scannerid")  # numbers without an order
+
+
+def _letters(name: str) -> str:
+    return re.sub("[^a-z]", "", name.lower())
 
 
 def _words(name: str) -> set[str]:
@@ -46,8 +61,8 @@ def _words(name: str) -> set[str]:
 
 def _suspicion(name: str) -> str | None:
     """Return why a column of this name gives the diagnosis away, None if nothing is known."""
-    words, whole = _words(name), re.sub("[^a-z]", "", name.lower())
-    if whole in _GROUP.split():
+    words = _words(name)
+    if _GROUP.fullmatch(_letters(name)):
         return "the diagnosis itself"
     if "duration" in words and words & {"illness", "disease", "symptoms", "untreated"}:
         return "a measure of severity"
@@ -94,7 +109,7 @@ def check_phenotypes(
     for name in map(str, columns):
         if target is not None and name == target:
             refused.append(f"{name!r} is what is predicted. Leave it out.")
-        elif re.sub("[^a-z]", "", name.lower()) in _IDENTIFIER.split():
+        elif _letters(name) in _WHOLE_IDENTIFIER or _words(name) & _IDENTIFIER:
             refused.append(
                 f"{name!r} looks like an identifier: participants are often numbered by group, "
                 "and in ABIDE the subject number alone predicts the diagnosis with AUC .99. "
@@ -113,9 +128,9 @@ class Phenotypes(TransformerMixin, BaseEstimator):
     """Make a design matrix of phenotype columns.
 
     Numbers are standardised by the training rows; a missing one becomes the mean (0), beside an
-    indicator column if training rows had missing ones. Text, booleans and categories become one
-    column for each training category; a category that training did not have, or a missing one,
-    is 0 in all.
+    indicator column if training rows had missing ones. Text, booleans, categories, and the codes
+    of site, sex and scanner become one column for each training category; a category that training
+    did not have, or a missing one, is 0 in all.
 
     Parameters
     ----------
@@ -179,7 +194,7 @@ class Phenotypes(TransformerMixin, BaseEstimator):
         self.categories_: dict[str, list[str]] = {}
         self.indicated_: list[str] = []
         for name in table:
-            if _is_numeric(table[name]):
+            if _is_numeric(table[name]) and _letters(name) not in _CODES:
                 self._learn_number(name, _numbers(table[name]))
             else:
                 self._learn_categories(name, _texts(table[name]))
@@ -196,10 +211,11 @@ class Phenotypes(TransformerMixin, BaseEstimator):
     def _learn_categories(self, name: str, values: pd.Series) -> None:
         categories = sorted(values.dropna().unique())
         if len(categories) > max(20, len(values) / 2):
+            convert = f", or convert it: pd.to_numeric(phenotype[{name!r}])"
             raise ValueError(
                 f"phenotype column {name!r} has {len(categories)} categories in {len(values)} "
-                "rows: an identifier, free text, or numbers stored as text. Leave it out, or "
-                f"convert it: pd.to_numeric(phenotype[{name!r}])."
+                "rows: an identifier, free text, or numbers stored as text. Leave it out"
+                f"{'' if _letters(name) in _CODES else convert}."
             )
         self.categories_[name] = categories
 
@@ -265,5 +281,7 @@ def _numbers(column: pd.Series) -> np.ndarray:
 
 
 def _texts(column: pd.Series) -> pd.Series:
-    """Return text, missing kept."""
+    """Return text, missing kept; 1 and 1.0 are the same code."""
+    if _is_numeric(column):
+        return column.astype(object).map("{:.15g}".format, na_action="ignore")
     return column.astype(object).map(str, na_action="ignore")

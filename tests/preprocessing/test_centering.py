@@ -38,3 +38,16 @@ def test_a_missing_column_is_explained(cohort):
 def test_names_pass_through(cohort):
     fitted = CenterBy(Measures()).fit(cohort)
     assert fitted.get_feature_names_out().tolist() == ["r1: thickness"]
+
+
+@pytest.mark.parametrize("column", ["diagnosis", "DX_GROUP", "study_group", "src_subject_id"])
+def test_what_gives_the_diagnosis_away_is_refused(cohort, column):
+    known = cohort.assign(phenotype=cohort.phenotype.assign(**{column: [1, 0, 1, 0, 1]}))
+    with pytest.raises(ValueError, match=f"'{column}' looks like .*Leave it out"):
+        CenterBy(Measures(), by=column).fit(known)
+
+
+@pytest.mark.parametrize("column", ["scanner", "sex", "manufacturer"])
+def test_innocent_groups_pass(cohort, column):
+    known = cohort.assign(phenotype=cohort.phenotype.assign(**{column: list("aabba")}))
+    assert CenterBy(Measures(), by=column).fit_transform(known).shape == (5, 1)

@@ -15,6 +15,8 @@ func_mean_fd education years_of_education eTIV EstimatedTotalIntraCranialVol BMI
 repetition_time scan_duration age_group AGE_AT_SCAN AGE_AT_MPRAGE EYE_STATUS_AT_SCAN medical_center
 func_quality anat_snr WISC_IV_VCI FIQ_TEST_TYPE adiposity media_use race marital_status height
 manufacturer income systolic headcoil max_fd sampling_site APOE4 family_id
+ethnicity patient_age PatientWeight subject_age social_class HC_volume control_accuracy num_scans
+site_code scanner_id session_duration SUB_IN_SMP smoking_status eye_condition region_label eidetic
 """
 DIAGNOSTIC = """
 DX_GROUP dx DXCURREN DX.bl DSM_IV_TR diagnosis Diagnosis_2 ADOS_TOTAL ados2 ADOSTotal
@@ -24,10 +26,15 @@ HAM_D17 HDRS MADRS BDI_II PHQ9 GAD7 UPDRS_III mds_updrs HoehnYahr hoehn_and_yahr
 ADHD_Index Conners3 CURRENT_MED_STATUS MEDICATION_NAME OFF_STIMULANTS_AT_SCAN COMORBIDITY
 age_of_onset AgeAtOnset duration_of_illness illness_duration disease_duration group label
 symptom_severity Patient
+is_patient isPatient IsControl patient_status clinical_status study_group StudyGroup diag Diag_Group
+class condition hc HC control controls case case_status group_label group1 class_label is_hc
+subject_group healthy_control
 """
 IDENTIFIERS = """
 participant_id SUB_ID subject X FILE_ID row index Unnamed:_0 RID PTID ID
 subject_number
+subjectkey src_subject_id eid EID f.eid record_id bids_id BIDS_ID participant_number scan_number
+session_id SessionID ses_id guid ndar_guid file_id case_id SubjectID patient_no
 """
 
 
@@ -116,6 +123,18 @@ def test_kinds_of_text(training, dtype):
     table = training.assign(sex=training["sex"].astype(dtype))
     transformed = Phenotypes(["sex"]).fit_transform(table)
     assert transformed.tolist() == [[0, 1], [1, 0], [0, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("name", ["site", "sex", "scanner", "SITE_ID"])
+def test_codes_of_places_and_sexes_have_no_order(name):
+    table = pd.DataFrame({name: [1, 2, 3, 1]})
+    phenotypes = Phenotypes([name]).fit(table)
+    assert phenotypes.get_feature_names_out().tolist() == [f"{name}={i}" for i in (1, 2, 3)]
+    expected = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]]
+    assert phenotypes.transform(table).tolist() == expected
+    for values in ([2.0, np.nan, 9.0], ["2", None, "9"], pd.array([2, None, 9], dtype="Int64")):
+        new = pd.DataFrame({name: values})
+        assert phenotypes.transform(new).tolist() == [[0, 1, 0], [0, 0, 0], [0, 0, 0]]
 
 
 def test_nullable_and_constant_numbers():
