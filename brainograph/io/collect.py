@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import joblib
@@ -19,9 +19,9 @@ from rich.progress import track
 from threadpoolctl import ThreadpoolController
 
 from brainograph.cohort import Cohort
-from brainograph.files import replace_on_success, write_json
+from brainograph.files import json_text, replace_on_success, write_json
 
-__all__ = ["assemble", "collect", "failure_table"]
+__all__ = ["assemble", "collect", "failure_table", "refuse_nothing"]
 
 Result = dict[str, Any]
 
@@ -32,10 +32,10 @@ def failure_table(rows: Sequence[tuple[str, Any, str]] = ()) -> pd.DataFrame:
 
 
 def _begin(work_dir: Path, settings: Mapping[str, Any]) -> None:
-    """Write the settings to ``work_dir``, or refuse one that was begun with others."""
-    given = json.loads(json.dumps(settings, default=str))
+    """Write the settings to ``work_dir``, or refuse one that has results of others."""
+    given = json.loads(json_text(settings))
     path = work_dir / "settings.json"
-    if not path.is_file():
+    if not (path.is_file() and any(work_dir.glob("*.npz"))):
         write_json(given, path)
         return
     found = json.loads(path.read_text(encoding="utf-8"))
@@ -166,7 +166,7 @@ def collect(
     rows = [("; ".join(map(str, tasks[key])), reasons[key]) for key in tasks if key in reasons]
     failed = [key for key in tasks if key in reasons]
     if not results:
-        _refuse_nothing(rows)
+        refuse_nothing(rows)
     failures = failure_table([(key, *row) for key, row in zip(failed, rows, strict=True)])
     return {key: results[key] for key in tasks if key in results}, failures
 
@@ -180,7 +180,8 @@ def _kept(n_done: int, n_all: int, work_dir: Path | None) -> str:
     )
 
 
-def _refuse_nothing(rows: Sequence[tuple[str, str]]) -> None:
+def refuse_nothing(rows: Sequence[tuple[str, str]]) -> NoReturn:
+    """Raise the error of a build without any result; ``rows`` are sources and reasons."""
     first = "".join(f"\n  {source}: {reason}" for source, reason in rows[:3])
     raise ValueError(
         f"Nothing could be read: {len(rows)} of {len(rows)} failed.{first}\n"

@@ -90,6 +90,23 @@ def test_other_settings_are_refused_by_name(tmp_path):
     assert json.loads((tmp_path / "settings.json").read_text())["low_pass"] == 0.1
 
 
+def test_settings_without_any_result_are_replaced(tmp_path):
+    def broken(path):
+        raise ValueError("no such variable")
+
+    with pytest.raises(ValueError, match="5 of 5 failed"):
+        collect(broken, TASKS, settings={"variable": "tc"}, work_dir=tmp_path)
+    results, _ = collect(number, TASKS, settings={"variable": "ts"}, work_dir=tmp_path)
+    assert len(results) == 5
+    assert json.loads((tmp_path / "settings.json").read_text()) == {"variable": "ts"}
+
+
+def test_numbers_of_numpy_are_the_same_settings(tmp_path):
+    collect(number, TASKS, settings={"t_r": np.int64(2), "pad": (1,)}, work_dir=tmp_path)
+    results, _ = collect(number, TASKS, settings={"t_r": 2, "pad": [1]}, work_dir=tmp_path)
+    assert len(results) == 5
+
+
 def test_a_full_disk_stops_the_run_and_keeps_what_is_done(tmp_path, monkeypatch):
     saved = []
     savez = np.savez
