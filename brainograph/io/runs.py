@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from brainograph.io.bids import BIDSFile
-from brainograph.io.collect import Result, failure_table
+from brainograph.io.collect import Result, failure_table, refuse_nothing
 
 __all__ = ["Runs", "check_runs", "merge_runs", "one_of"]
 
@@ -76,20 +76,33 @@ def merge_runs(
     by_person: dict[str, list[str]] = {}
     for run in results:
         by_person.setdefault(person[run], []).append(run)
-    odd = [key for key, mine in by_person.items() if not _same_regions(results, mine)]
+    odd = {key: _obstacle([results[run] for run in mine]) for key, mine in by_person.items()}
     rows = [
-        (key, str(files[by_person.pop(key)[0]].path), "its runs have different regions")
-        for key in odd
+        (key, str(files[by_person.pop(key)[0]].path), reason)
+        for key, reason in odd.items()
+        if reason
     ]
     failures = pd.concat([failures, failure_table(rows)], ignore_index=True)
+    if not by_person:
+        refuse_nothing(list(zip(failures["source"], failures["reason"], strict=True)))
     merged = {key: _concatenated([results[run] for run in mine]) for key, mine in by_person.items()}
     sources = {key: [files[run].path for run in mine] for key, mine in by_person.items()}
     n_runs = [len(mine) for mine in by_person.values()]
     return merged, failures, phenotype.loc[list(merged)].assign(n_runs=n_runs), sources
 
 
-def _same_regions(results: Mapping[str, Result], runs: Sequence[str]) -> bool:
-    return len({tuple(results[run].get("regions", np.empty(0)).tolist()) for run in runs}) == 1
+def _obstacle(runs: Sequence[Result]) -> str:
+    """Return why these runs cannot be joined in time; nothing if they can."""
+    if len({tuple(run.get("regions", np.empty(0)).tolist()) for run in runs}) > 1:
+        return "its runs have different regions"
+    found = (run["repetition_time"] for run in runs if "repetition_time" in run)
+    seconds = list(dict.fromkeys(round(float(one), 3) for one in found))
+    if len(seconds) > 1:
+        return (
+            f"its runs have different repetition times: {', '.join(map(str, seconds))} s; "
+            "read them with runs='separate'"
+        )
+    return ""
 
 
 def _concatenated(runs: list[Result]) -> Result:
