@@ -27,6 +27,7 @@ _ID_COLUMNS = (
     "id",
 )
 _BIDS_COLUMNS = ("age", "sex", "site", "diagnosis", "mean_fd", "repetition_time")
+_SITES = ("site", "site_id")
 _SEXES = {"m": "male", "male": "male", "f": "female", "female": "female"}
 _MISSING = ["-9999", "-9999.0", "n/a", "N/A", "NA", "NaN", "nan", "", " "]
 
@@ -81,7 +82,7 @@ def read_participants(
     ----------
     table : path or DataFrame
         TSV, or a CSV parted by comma, semicolon or tab. Empty cells, ``n/a`` and -9999 are
-        missing values. Ids are kept as text, so that ``0042`` stays ``0042``.
+        missing values. Ids and sites are kept as text, so that ``0042`` stays ``0042``.
     id_column : str, optional
         The column of ids; found by name (``participant_id``, ``subject``, ``SUB_ID`` ...)
         if it is not given.
@@ -114,7 +115,8 @@ def read_participants(
         path = Path(table)
         where, separator = str(path), _separator(path)
         header = pd.read_csv(path, sep=separator, nrows=0, encoding="utf-8-sig").columns
-        text = {_id_column(header, id_column, where): str}
+        text = {name: str for name in header if name.lower() in _SITES}
+        text[_id_column(header, id_column, where)] = str
         data = pd.read_csv(
             path, sep=separator, dtype=text, na_values=_MISSING, encoding="utf-8-sig",
             low_memory=False,

@@ -26,6 +26,15 @@ def test_ids_stay_text_and_the_column_is_found(tmp_path):
     assert coded["sex"].tolist() == ["female", "male"]
 
 
+@pytest.mark.parametrize("name", ["site", "SITE", "SITE_ID"])
+def test_sites_stay_text(tmp_path, name):
+    path = tmp_path / "participants.tsv"
+    path.write_text(f"participant_id\t{name}\nsub-01\t01\nsub-02\tn/a\n")
+    site = read_participants(path).iloc[:, 0]
+    assert site["sub-01"] == "01"
+    assert pd.isna(site["sub-02"])
+
+
 def test_a_column_with_missing_codes_is_understood():
     table = pd.DataFrame({"id": ["a", "b"], "sex": [1, np.nan]})
     sex = read_participants(table, sex_coding={1: "male"})["sex"]
