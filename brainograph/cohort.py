@@ -33,6 +33,21 @@ def _named_rows(table: pd.DataFrame, *, member: str, name: str) -> pd.DataFrame:
     return table
 
 
+def _text(value: Any) -> str:
+    """Write a value; whole numbers without a point, as they may be read back as either."""
+    if isinstance(value, (float, np.floating)) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _named_sites(phenotype: pd.DataFrame) -> pd.DataFrame:
+    """Return the phenotype with sites as text; missing ones stay missing."""
+    if "site" not in phenotype or all(isinstance(s, str) for s in phenotype["site"].dropna()):
+        return phenotype
+    text = phenotype["site"].astype(object).map(_text, na_action="ignore")
+    return phenotype.assign(site=text)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Cohort:
     """Participants, brain regions, and what was measured of them, kept aligned.
@@ -45,7 +60,7 @@ class Cohort:
     ----------
     phenotype : DataFrame (S, .)
         One row for each participant, indexed by ``participant_id`` (or with that column). BIDS
-        names: ``site``, ``age`` (years), ``sex``, ``diagnosis``, ``mean_fd`` (mm),
+        names: ``site`` (made text), ``age`` (years), ``sex``, ``diagnosis``, ``mean_fd`` (mm),
         ``repetition_time`` (s).
     regions : DataFrame (R, .)
         One row for each region, indexed by region name (or with a ``region`` column); ``label``
@@ -93,6 +108,7 @@ class Cohort:
     def __post_init__(self) -> None:
         """Bring the members to one form and check that they fit each other."""
         phenotype = _named_rows(self.phenotype, member="phenotype", name="participant_id")
+        phenotype = _named_sites(phenotype)
         regions = _named_rows(self.regions, member="regions", name="region")
         n_subjects, n_regions = len(phenotype), len(regions)
         members: dict[str, Any] = {
@@ -192,6 +208,11 @@ class Cohort:
     def __getitem__(self, key: Any) -> "Cohort":
         """Return the participants of a boolean mask, a slice or positions, in that order."""
         if isinstance(key, tuple):  # scikit-learn asks for cohort[rows, ...]
+            if not key or any(one is not Ellipsis for one in key[1:]):
+                raise IndexError(
+                    f"a cohort is indexed by participants only, got {len(key)} indices. Write "
+                    "cohort[rows]; for several rows cohort[[1, 2]]."
+                )
             key = key[0]
         if _is_list(key):
             key = np.asarray(key, dtype=None if len(key) else int)
@@ -225,7 +246,14 @@ class Cohort:
         """Return a new cohort with the given members replaced.
 
         ``connectivity``, ``measures`` and ``provenance`` are added to those that are there,
-        by name; the other members take the place of the old.
+        by name; the other members take the place of the old. A phenotype of new names renames
+        the participants, row by row.
+
+        Raises
+        ------
+        ValueError
+            If the members do not fit each other, or if ``phenotype`` has the participants in
+            another order, or some of them only, and arrays would stay in the old rows.
 
         Examples
         --------
@@ -233,6 +261,8 @@ class Cohort:
         >>> list(cohort.assign(connectivity={"fc": np.zeros((1, 2, 2))}).connectivity)
         ['fc']
         """
+        if phenotype is not None:
+            self._check_rows(phenotype, timeseries, connectivity or {}, measures or {})
         return Cohort(
             self.phenotype if phenotype is None else phenotype,
             self.regions if regions is None else regions,
@@ -244,13 +274,39 @@ class Cohort:
             provenance={**self.provenance, **(provenance or {})},
         )
 
+    def _check_rows(
+        self,
+        phenotype: pd.DataFrame,
+        timeseries: Sequence[np.ndarray] | None,
+        connectivity: Mapping[str, np.ndarray],
+        measures: Mapping[str, np.ndarray],
+    ) -> None:
+        """Refuse rows that move, unless every array is given anew: renaming everybody is fine."""
+        ids = _named_rows(phenotype, member="phenotype", name="participant_id").index
+        if ids.equals(self.phenotype.index) or set(ids).isdisjoint(self.phenotype.index):
+            return
+        stay = ["timeseries"] if self.timeseries is not None and timeseries is None else []
+        stay += [
+            f"connectivity[{name!r}]" for name in self.connectivity if name not in connectivity
+        ]
+        stay += [f"measures[{name!r}]" for name in self.measures if name not in measures]
+        if stay:
+            raise ValueError(
+                "phenotype must have the participants of the cohort in their order, got others or "
+                f"another order, and these would stay as they are: {', '.join(stay)}. Write "
+                "phenotype=phenotype.loc[cohort.participant_ids], or give these too."
+            )
+
     def fingerprint(self) -> str:
         """Return a SHA-256 of the data: the same whatever the order of the rows."""
         digests = []
-        table = self.phenotype.sort_index(axis=1)
+        texts = [
+            np.where(column.isna(), "nan", [_text(value) for value in column.to_numpy()])
+            for _, column in self.phenotype.sort_index(axis=1).items()
+        ]
         for row, participant in enumerate(self.participant_ids):
             digest = hashlib.sha256(participant.encode())
-            digest.update("\t".join(map(str, table.iloc[row])).encode())
+            digest.update("\t".join(text[row] for text in texts).encode())
             if self.timeseries is not None:
                 digest.update(np.ascontiguousarray(self.timeseries[row]).tobytes())
             for member in (self.connectivity, self.measures):
@@ -367,17 +423,30 @@ def _stacked(
     """Return one array and where each series starts and stops in it."""
     if series is None:
         return None
-    bases = {id(one.base): one.base for one in series}
-    base = next(iter(bases.values())) if len(bases) == 1 else None
     lengths = np.array([len(one) for one in series], dtype=int)
-    if isinstance(base, np.ndarray) and base.ndim == 2 and base.flags.c_contiguous:
-        origin = base.__array_interface__["data"][0]
-        offsets = [one.__array_interface__["data"][0] - origin for one in series]
-        starts = np.array(offsets, dtype=int) // base.strides[0]
+    base = series[0].base if len(series) else None
+    if isinstance(base, np.ndarray) and all(_is_rows(one, base) for one in series):
+        starts = np.array([_offset(one, base) for one in series], dtype=int) // base.strides[0]
         return base, starts, starts + lengths
     stops = np.cumsum(lengths)
     stacked = np.concatenate(series) if len(series) else np.zeros((0, 0))
     return stacked, stops - lengths, stops
+
+
+def _offset(part: np.ndarray, base: np.ndarray) -> int:
+    """Return the bytes from the start of one array to that of another."""
+    return part.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+
+
+def _is_rows(part: np.ndarray, base: np.ndarray) -> bool:
+    """Return whether an array is some whole, successive rows of the other."""
+    return (
+        part.base is base
+        and base.flags.c_contiguous
+        and (part.dtype, part.strides, part.shape[1:]) == (base.dtype, base.strides, base.shape[1:])
+        and base.strides[0] > 0
+        and _offset(part, base) % base.strides[0] == 0
+    )
 
 
 def _is_list(key: Any) -> bool:

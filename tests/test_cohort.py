@@ -63,6 +63,13 @@ def test_one_position_gives_a_cohort_of_one(cohort):
     assert cohort[2].participant_ids == ["sub-02"]
 
 
+@pytest.mark.parametrize("key", [(1, 2), (slice(None), [0, 1]), (Ellipsis, 1), ()])
+def test_a_second_axis_is_refused(cohort, key):
+    with pytest.raises(IndexError, match=r"participants only.*cohort\[rows\]"):
+        cohort[key]
+    assert cohort[np.nonzero(cohort.phenotype["age"] > 10)].participant_ids == ["sub-11"]
+
+
 def test_save_and_load_keep_everything_and_map_the_arrays(cohort, tmp_path):
     loaded = Cohort.load(cohort.save(tmp_path / "c"))
     assert_same(cohort, loaded)
@@ -79,6 +86,117 @@ def test_pickling_keeps_the_series(cohort, tmp_path):
         copy = pickle.loads(pickle.dumps(whole))
         assert_same(copy, whole)
     assert pickle.loads(pickle.dumps(cohort[[]])).timeseries == ()
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        lambda s: s[:, :3],
+        lambda s: s[:, 2:5],
+        lambda s: s[::2, :3],
+        lambda s: s[::-1],
+        lambda s: s.T,
+        lambda s: s.view(np.int32),
+        lambda s: s[4:, ::2],
+        lambda s: s[3:7],
+        lambda s: s[:0],
+    ],
+)
+def test_pickling_keeps_views(cut, tmp_path):
+    whole = np.arange(64, dtype=np.float32).reshape(8, 8)
+    regions = pd.DataFrame(index=[f"r{i}" for i in range(8)])
+    ids = pd.DataFrame(index=["a", "b"])
+    loaded = Cohort.load(Cohort(ids, regions, [whole, whole + 64]).save(tmp_path / "c"))
+    for series in ([whole, whole], loaded.timeseries, [s.copy() for s in loaded.timeseries]):
+        views = [cut(one) for one in series]
+        n_regions = views[0].shape[1]
+        for given in (views, views[:1]):
+            made = Cohort(ids[: len(given)], regions[:n_regions], given)
+            copy = pickle.loads(pickle.dumps(made))
+            for one, other in zip(copy.timeseries, given, strict=True):
+                np.testing.assert_array_equal(one, other, strict=True)
+
+
+def test_names_that_look_like_numbers_stay_text(tmp_path):
+    ids, names = ["0042", "1e5", "7", "NA"], ["017", "2001", "1.0", "nan"]
+    cohort = Cohort(
+        pd.DataFrame({"age": range(4)}, index=ids),
+        pd.DataFrame({"label": range(4)}, index=names),
+        images=pd.DataFrame({"T1w": ["a", "b", "c", "d"]}, index=ids),
+        failures=pd.DataFrame({"participant_id": ["007"], "source": ["x"], "reason": ["y"]}),
+    )
+    loaded = Cohort.load(cohort.save(tmp_path / "c"))
+    assert loaded.participant_ids == ids
+    assert loaded.images.index.tolist() == ids
+    assert loaded.regions.index.tolist() == names
+    assert loaded.failures["participant_id"].tolist() == ["007"]
+    assert loaded.fingerprint() == cohort.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("site", "text"),
+    [
+        ([1, 2], ["1", "2"]),
+        ([1.0, np.nan], ["1", None]),
+        ([2.5, 2.0], ["2.5", "2"]),
+        (["01", None], ["01", None]),
+        ([1, "A"], ["1", "A"]),
+        (pd.Categorical([3, 4]), ["3", "4"]),
+        (pd.array([1, None], dtype="Int64"), ["1", None]),
+        ([None, None], [None, None]),
+    ],
+)
+def test_sites_are_text(site, text, tmp_path):
+    phenotype = pd.DataFrame({"site": site}, index=["a", "b"])
+    cohort = Cohort(phenotype, pd.DataFrame(index=["r"]))
+    loaded = Cohort.load(cohort.save(tmp_path / "c"))
+    for one in (cohort, loaded):
+        assert [None if pd.isna(s) else s for s in one.phenotype["site"]] == text
+    assert loaded.fingerprint() == cohort.fingerprint()
+    assert list(phenotype["site"].isna()) == [s is None for s in text]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [1, 2],
+        [1.0, np.nan],
+        pd.array([1, None], dtype="Int64"),
+        np.array([1, None], dtype=object),
+        np.array([0.1, 0.3], dtype=np.float32),
+        np.array(["f", None], dtype=object),
+        [True, False],
+    ],
+)
+def test_the_fingerprint_is_the_same_after_loading(column, tmp_path):
+    phenotype = pd.DataFrame({"one": column, "age": [0.1 + 0.2, 1e-17]}, index=["a", "b"])
+    cohort = Cohort(phenotype, pd.DataFrame(index=["r"]))
+    assert Cohort.load(cohort.save(tmp_path / "c")).fingerprint() == cohort.fingerprint()
+
+
+def test_a_phenotype_of_other_rows_is_not_put_beside_the_arrays(cohort):
+    turned = cohort.phenotype[::-1]
+    other = cohort.phenotype.set_axis(["sub-90", *cohort.participant_ids[1:]])
+    for phenotype in (turned, turned.reset_index(), other, cohort.phenotype[:3]):
+        with pytest.raises(ValueError, match=r"(?s)timeseries.*fc.*thickness.*\.loc\["):
+            cohort.assign(phenotype=phenotype)
+    with pytest.raises(ValueError, match=r": timeseries, measures\['thickness'\]\. Write"):
+        cohort.assign(phenotype=turned, connectivity=cohort[::-1].connectivity)
+    back = cohort[::-1]
+    given = {"timeseries": back.timeseries, "measures": back.measures}
+    moved = cohort.assign(phenotype=turned, connectivity=back.connectivity, **given)
+    assert_same(moved, back)
+    aligned = cohort.assign(phenotype=turned.loc[cohort.participant_ids])
+    assert_same(aligned, cohort)
+
+
+def test_everybody_may_be_renamed_and_bare_tables_reordered(cohort):
+    names = [f"anon-{i}" for i in range(12)]
+    bare = cohort.assign(images=pd.DataFrame())
+    assert bare.assign(phenotype=cohort.phenotype.set_axis(names)).participant_ids == names
+    table = Cohort(cohort.phenotype, cohort.regions, images=cohort.images)
+    moved = table.assign(phenotype=cohort.phenotype[::-1])
+    assert moved.images["T1w"].notna().tolist() == [i == 8 for i in range(12)]
 
 
 def test_a_mapped_cohort_is_sent_as_one_map(cohort, tmp_path):
