@@ -42,9 +42,9 @@ _NUMBERED = (
 _NUMBER = "id ids no nr num number key"
 _IDENTIFIER = {a + b for a in _NUMBERED.split() for b in _NUMBER.split()}
 _IDENTIFIER |= {"eid", "guid", "uuid", "mrn", "filename"}
-_WHOLE_IDENTIFIER = set(
+_WHOLE_IDENTIFIER = (
     "participant id sub subject rid pid sid uid x index row rowid rowno rownumber rownum number "
-    "unnamed".split()
+    "unnamed"
 )
 _CODES = ("site", "siteid", "sex", "gender", "scanner", "scannerid")  # numbers without an order
 
@@ -109,7 +109,7 @@ def check_phenotypes(
     for name in map(str, columns):
         if target is not None and name == target:
             refused.append(f"{name!r} is what is predicted. Leave it out.")
-        elif _letters(name) in _WHOLE_IDENTIFIER or _words(name) & _IDENTIFIER:
+        elif _letters(name) in _WHOLE_IDENTIFIER.split() or _words(name) & _IDENTIFIER:
             refused.append(
                 f"{name!r} looks like an identifier: participants are often numbered by group, "
                 "and in ABIDE the subject number alone predicts the diagnosis with AUC .99. "
