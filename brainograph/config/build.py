@@ -1,6 +1,7 @@
 """From an experiment to labels, estimators and folds."""
 
 import shlex
+import warnings
 from typing import Any, assert_never
 
 import numpy as np
@@ -61,14 +62,34 @@ def check_cohort(experiment: Experiment, cohort: Cohort) -> None:
         for name, names in used.items():
             mistakes += _leaks(name, names, allow, experiment)
         columns.update(used)
-        if isinstance(block, EdgesBlock) and block.connectivity not in cohort.connectivity:
-            there = ", ".join(cohort.connectivity) or "no matrices"
-            mistakes.append(
-                f"{key}.connectivity: no {block.connectivity!r}, the cohort has {there}. "
-                "Build it with --connectivity NAME=KIND."
-            )
+        mistakes += [f"{key}{mistake}" for mistake in _lacking_data(block, cohort)]
     mistakes += _lacking(columns, cohort)
     _refuse(mistakes)
+
+
+def _lacking_data(block: Block, cohort: Cohort) -> list[str]:
+    """Say which matrices, series or measures of a block the cohort does not have."""
+    if isinstance(block, EdgesBlock) and block.connectivity not in cohort.connectivity:
+        there = ", ".join(cohort.connectivity) or "no matrices"
+        return [
+            f".connectivity: no {block.connectivity!r}, the cohort has {there}. "
+            "Build it with --connectivity NAME=KIND."
+        ]
+    if isinstance(block, TangentBlock) and cohort.timeseries is None:
+        return [
+            ".kind: tangent is computed from series, and the cohort has none. Build it from scans "
+            "or series (brainograph build), or write `kind: edges` for its matrices."
+        ]
+    if isinstance(block, MeasuresBlock):
+        missing = [name for name in block.names or () if name not in cohort.measures]
+        if missing or not (cohort.measures if block.names is None else block.names):
+            there = ", ".join(cohort.measures) or "no measures"
+            asked = ", ".join(map(repr, missing)) or "measures named"
+            return [
+                f".names: no {asked}, the cohort has {there}. Add them in Python: "
+                "cohort.assign(measures={'NAME': array}).save(PATH)."
+            ]
+    return []
 
 
 def _refuse(mistakes: list[str]) -> None:
@@ -162,14 +183,17 @@ def make_models(
     edges = [b.connectivity for b in experiment.features.blocks if isinstance(b, EdgesBlock)]
     target = experiment.target.column
     phenotypes = ["site", "age", "sex", *_edge_phenotypes(experiment)]
-    controls = default_controls(
-        cohort,
-        model,
-        connectivity=edges[0] if edges else "fc",
-        phenotypes=[name for name in dict.fromkeys(phenotypes) if name != target],
-        motion=[name for name in ("mean_fd",) if name != target],
-        memory=memory,
-    )
+    with warnings.catch_warnings():
+        if experiment.controls != "default":
+            warnings.simplefilter("ignore")  # what is not asked for is not missed
+        controls = default_controls(
+            cohort,
+            model,
+            connectivity=edges[0] if edges else "fc",
+            phenotypes=[name for name in dict.fromkeys(phenotypes) if name != target],
+            motion=[name for name in ("mean_fd",) if name != target],
+            memory=memory,
+        )
     if experiment.controls != "default":
         unknown = sorted(set(experiment.controls) - set(controls))
         if unknown:

@@ -1,5 +1,6 @@
 """Controls: what a model has to beat, on the same folds, before its number means anything."""
 
+import warnings
 from collections.abc import Sequence
 
 import pandas as pd
@@ -26,7 +27,7 @@ def default_controls(
     motion: Sequence[str] = ("mean_fd",),
     memory: str | None = None,
 ) -> dict[str, BaseEstimator]:
-    """Return the controls that the cohort has the data for.
+    """Return the controls that the cohort has the data for, and warn of those it has not.
 
     ========================  =====================================================================
     ``majority``              the share of each class in the training rows
@@ -46,7 +47,8 @@ def default_controls(
     connectivity : str
         Name of the matrices for ``edges_logistic``.
     phenotypes, motion : sequence of str
-        Columns of the phenotype table; those that are not there are left out.
+        Columns of the phenotype table; those that are not there are left out. An empty list
+        means no such control.
     memory : str, optional
         Folder in which tangent spaces are kept for models that share training rows.
 
@@ -68,14 +70,20 @@ def default_controls(
         known = _known(cohort.phenotype, columns)
         if known:
             controls[name] = make_pipeline(Phenotypes(known), LogisticRegression(max_iter=1000))
+        elif columns:
+            _warn(name, " or ".join(columns))
     if connectivity in cohort.connectivity:
         controls["edges_logistic"] = make_pipeline(
             Edges(connectivity), StandardScaler(), LogisticRegression(C=1e-3, max_iter=1000)
         )
+    else:
+        _warn("edges_logistic", f"connectivity {connectivity!r}")
     if cohort.timeseries is not None:
         controls["tangent_logistic"] = make_pipeline(
             TangentSpace(memory=memory), LogisticRegression(C=1.0, max_iter=1000)
         )
+    else:
+        _warn("tangent_logistic", "series")
     if model is not None and "combine" in model.get_params(deep=False):
         controls["no_edges"] = clone(model).set_params(combine="none")
     return controls
@@ -84,3 +92,8 @@ def default_controls(
 def _known(phenotype: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     """Return the columns that are there and hold anything."""
     return [name for name in columns if name in phenotype and phenotype[name].notna().any()]
+
+
+def _warn(control: str, lacking: str) -> None:
+    """Say that a control is missing and why."""
+    warnings.warn(f"No control {control}: the cohort has no {lacking}.", stacklevel=3)

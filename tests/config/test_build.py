@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brainograph.cohort import Cohort
 from brainograph.config import ConfigError, Experiment
 from brainograph.config.build import (
     check_cohort,
@@ -119,6 +120,17 @@ def test_controls_by_name_in_the_order_given(cohort):
         make_models(make(controls=["motion"]), without)
 
 
+def test_only_a_missing_control_that_is_wanted_is_said(cohort, recwarn):
+    without = cohort.assign(phenotype=cohort.phenotype.drop(columns="mean_fd"))
+    assert list(make_models(make(controls=["majority"]), without)) == [
+        "population_graph",
+        "majority",
+    ]
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match="No control motion: the cohort has no mean_fd"):
+        make_models(make(), without)
+
+
 def test_the_phenotype_control_knows_what_joins_participants(cohort):
     model = {"categorical": ["sex"], "continuous": {"mean_fd": 0.1}}
     control = make_models(make(model=model), cohort)["phenotype"]
@@ -179,6 +191,27 @@ class TestCheckCohort:
         assert "model.continuous: the cohort has no phenotype FIQ" in text
         assert "features.blocks.0.connectivity: no 'sc', the cohort has fc. Build it with" in text
         assert "features.blocks.1.columns: the cohort has no phenotype handedness" in text
+
+    @pytest.mark.parametrize(
+        ("block", "message"),
+        [
+            ({"kind": "tangent"}, ".1.kind: tangent is computed from series, .*`kind: edges`"),
+            ({"kind": "measures"}, r".1.names: no measures.* has no measures.* cohort\.assign\("),
+            ({"kind": "measures", "names": ["volume"]}, ".1.names: no 'volume', the cohort has no"),
+        ],
+    )
+    def test_blocks_without_their_data(self, cohort, block, message):
+        experiment = make(features={"blocks": [{"kind": "edges"}, block]})
+        bare = Cohort(cohort.phenotype, cohort.regions, connectivity=cohort.connectivity)
+        with pytest.raises(ConfigError, match=f"features.blocks{message}"):
+            check_cohort(experiment, bare)
+
+    def test_one_measure_of_two(self, cohort):
+        blocks = [{"kind": "measures", "names": ["thickness", "volume"]}]
+        message = r"blocks\.0\.names: no 'volume', the cohort has thickness\. Add them"
+        with pytest.raises(ConfigError, match=message):
+            check_cohort(make(features={"blocks": blocks}), cohort)
+        check_cohort(make(features={"blocks": [{"kind": "tangent"}, {"kind": "measures"}]}), cohort)
 
     @pytest.mark.parametrize(
         ("column", "message"),
