@@ -41,7 +41,7 @@ class _Commands(TyperGroup):
                 kept = str(stop).removeprefix("stopped: ")
                 _say(f"Stopped. {kept or 'What is finished is kept; the same command goes on.'}")
                 raise SystemExit(130) from stop
-            except (ValueError, OSError) as error:
+            except (ValueError, ArithmeticError, OSError) as error:
                 if os.environ.get("BRAINOGRAPH_TRACEBACK"):
                     raise
                 console.print("[bold red]Error:[/bold red] ", end="")
@@ -54,7 +54,7 @@ def _say(text: str) -> None:
     console.print(text, markup=False, soft_wrap=True)
 
 
-def _text(error: ValueError | OSError) -> str:
+def _text(error: ValueError | ArithmeticError | OSError) -> str:
     """Return the message of an error, without the number of a system error."""
     if not isinstance(error, OSError) or not error.strerror:
         return str(error)

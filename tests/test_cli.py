@@ -280,7 +280,7 @@ class TestFitAndPredict:
         assert call(capsys, "predict", model, tmp_path / "new", tmp_path / "new.tsv")[0] == 0
         table = pd.read_csv(tmp_path / "known.tsv", sep="\t")
         assert table["participant_id"].tolist() == known.participant_ids
-        assert set(table["regime"]) == {"transductive"}
+        assert set(table["regime"]) == {"training"}
         assert ((table["probability"] > 0.5) == (table["prediction"] == 1)).all()
         assert set(pd.read_csv(tmp_path / "new.tsv", sep="\t")["regime"]) == {"inductive"}
 
@@ -334,6 +334,27 @@ class TestMessages:
         assert err.startswith(f"Error: {message}")
         assert "Traceback" not in err
         assert not list(tmp_path.iterdir())
+
+    def test_numbers_that_overflow_end_in_a_message(self, study, tmp_path, capsys):
+        given = ["fit", study / "config.yaml", tmp_path / "m", "--set", "model.lr=1e30"]
+        status, _, err = call(capsys, *given)
+        assert status == 1
+        assert "Error: " in err
+        assert "model.lr" in err or "lr=" in err
+        assert "Traceback" not in err
+
+    def test_a_control_that_cannot_be_made_is_said(self, study, tmp_path, capsys):
+        made = Cohort.load(study / "cohort")
+        made.assign(phenotype=made.phenotype.drop(columns="mean_fd")).save(tmp_path / "c")
+        given = ["crossval", study / "config.yaml", tmp_path / "r"]
+        given += ["--set", f"cohort={tmp_path / 'c'}"]
+        status, _, err = call(capsys, *given, "--set", "controls=default")
+        assert status == 0
+        assert err.count("Warning: No control motion: the cohort has no mean_fd.") == 1
+        given[2] = tmp_path / "majority"
+        status, _, err = call(capsys, *given, "--set", "controls=[majority]")
+        assert status == 0
+        assert "Warning" not in err
 
     def test_a_wrong_option_shows_the_usage(self, capsys):
         status, _, err = call(capsys, "build", "a", "b", "--layout", "dicom")
