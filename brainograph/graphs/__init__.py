@@ -1,19 +1,14 @@
 """Graphs of one brain, and the graph of a population.
 
-All but :mod:`~brainograph.graphs.population` sees one subject at a time and cannot leak.
+All but :mod:`~brainograph.graphs.population` and its :mod:`~brainograph.graphs.affinity` sees one
+subject at a time and cannot leak.
 """
 
+from brainograph.graphs.affinity import mean_distance, phenotype_agreement, similarity
 from brainograph.graphs.brain import brain_graph, dynamic_brain_graph, to_networkx
 from brainograph.graphs.measures import graph_measures
 from brainograph.graphs.node_features import alff, node_features, series_moments
-from brainograph.graphs.population import (
-    attach,
-    isolated,
-    mean_distance,
-    phenotype_agreement,
-    population_graph,
-    similarity,
-)
+from brainograph.graphs.population import attach, isolated, population_graph
 from brainograph.graphs.sparsify import sparsify
 
 __all__ = [

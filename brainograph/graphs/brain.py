@@ -11,6 +11,8 @@ from torch_geometric.data import Data
 
 from brainograph.graphs.sparsify import symmetric
 
+__all__ = ["brain_graph", "dynamic_brain_graph", "to_networkx"]
+
 
 def brain_graph(
     connectivity: ArrayLike,

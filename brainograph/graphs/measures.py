@@ -16,6 +16,22 @@ from scipy.sparse import csgraph
 
 from brainograph.graphs.sparsify import symmetric
 
+__all__ = [
+    "betweenness",
+    "characteristic_path_length",
+    "clustering",
+    "degree",
+    "eigenvector_centrality",
+    "global_efficiency",
+    "graph_measures",
+    "local_efficiency",
+    "louvain",
+    "modularity",
+    "participation",
+    "strength",
+    "transitivity",
+]
+
 Vector = NDArray[np.float64]
 
 

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from brainograph.graphs import measures as graph
 from brainograph.graphs.sparsify import sparsify, symmetric
 
+__all__ = ["Kind", "alff", "node_features", "series_moments"]
+
 Kind = Literal[
     "profile",
     "degree",

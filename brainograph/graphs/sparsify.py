@@ -5,6 +5,8 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+__all__ = ["Sign", "sparsify", "symmetric"]
+
 Sign = Literal["positive", "absolute", "negative", "signed"]
 
 
