@@ -370,8 +370,8 @@ class TestPredict:
         given = ["predict", model, tmp_path / "other", tmp_path / "out.tsv"]
         status, err = call(capsys, *given)
         assert status == 1
-        assert "the cohort has 10 regions, the model was fitted on 8: it lacks " in err
-        assert "Build the cohort with the atlas of the model." in err
+        assert "the regions are not those of the fit: 10 given, 8 needed" in err
+        assert "build the cohort with that atlas" in err
         assert not (tmp_path / "out.tsv").exists()
 
     def test_regions_in_another_order(self, model, tmp_path, simulated, capsys):
@@ -384,7 +384,7 @@ class TestPredict:
         turned.save(tmp_path / "turned")
         status, err = call(capsys, "predict", model, tmp_path / "turned", tmp_path / "out.tsv")
         assert status == 1
-        assert "the order differs" in err
+        assert "another order: row 0 is" in err
 
     @pytest.mark.parametrize("name", ["transformers.skops", "tensors.safetensors", "phenotype.tsv"])
     def test_a_tampered_file(self, model, tmp_path, capsys, name):

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import brainograph
-from brainograph.files import read_tsv, replace_on_success, write_json, write_tsv
+from brainograph.files import json_text, read_tsv, replace_on_success, write_json, write_tsv
 
 __all__ = ["SavedModel", "read_model", "write_model"]
 
@@ -133,7 +133,7 @@ def _changed(path: Path) -> str:
 
 def _checksum(facts: Mapping[str, Any]) -> str:
     """Return the SHA-256 of what ``model.json`` says, whatever its layout."""
-    text = json.dumps(facts, sort_keys=True, default=str)
+    text = json.dumps(json.loads(json_text(facts)), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

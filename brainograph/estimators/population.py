@@ -406,7 +406,7 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
             participant and other data.
         """
         check_is_fitted(self, "_members")
-        check_regions(np.array(self.region_names_), np.array(cohort.regions.index))
+        check_regions(self.region_names_, cohort.regions.index.tolist())
         rows = self._rows(cohort)
         self._check_identity(cohort[rows >= 0], rows[rows >= 0])
         new = np.flatnonzero(rows < 0)

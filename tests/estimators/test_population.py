@@ -209,6 +209,11 @@ class TestSavedModel:
         features = make_pipeline(Edges(), StandardScaler())
         return make(features=features, n_members=2).fit(cohort, y).save(tmp_path / "model")
 
+    def test_numbers_of_numpy_are_kept(self, cohort, y, tmp_path):
+        model = make(hidden_channels=np.int64(4), lr=np.float64(0.01)).fit(cohort, y)
+        loaded = PopulationGraphClassifier.load(model.save(tmp_path / "m"))
+        assert (loaded.hidden_channels, loaded.lr) == (4, 0.01)
+
     def test_no_pickle_is_written(self, folder):
         assert sorted(p.suffix for p in folder.iterdir()) == [
             ".json", ".safetensors", ".skops", ".tsv", ".tsv",
