@@ -6,6 +6,7 @@ otherwise. Times are medians of wall time, in milliseconds.
 
 import argparse
 import importlib.util
+import math
 import sys
 from pathlib import Path
 
@@ -23,7 +24,8 @@ def _load(path: Path):
 
 
 def _number(value, pattern: str) -> str:
-    return "-" if value is None else format(value, pattern)
+    """Write a number, or a dash for a row that has nothing to be compared with."""
+    return "-" if value is None or math.isnan(value) else format(value, pattern)
 
 
 def main() -> None:
@@ -43,7 +45,7 @@ def main() -> None:
         for row in rows:
             print(
                 f"{row['what']:<66} {row['ours_ms']:>9.1f} {row['reference'] or '-':<26} "
-                f"{_number(row['reference_ms'], '9.1f'):>9} {_number(row['ratio'], '6.1f'):>6}x "
+                f"{_number(row['reference_ms'], '9.1f'):>9} {_number(row['ratio'], '.1f'):>6}x "
                 f"{_number(row['error'], '.0e'):>8}",
                 flush=True,
             )
