@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -63,16 +63,7 @@ class PopulationEdges:
         """Return the symmetric graph of the participants (S, S)."""
         if self.combine == "none":
             return sparse.csr_array((len(x), len(x)), dtype=np.float32)
-        return population_graph(
-            x,
-            phenotype,
-            categorical=self.categorical,
-            continuous=self.continuous,
-            combine=self.combine,
-            metric=self.metric,
-            sigma=sigma,
-            n_neighbors=self.n_neighbors,
-        )
+        return population_graph(x, phenotype, **self._options(sigma))
 
     def attach(
         self,
@@ -90,11 +81,16 @@ class PopulationEdges:
             phenotype,
             new_x,
             new_phenotype,
-            categorical=self.categorical,
-            continuous=self.continuous,
-            combine=self.combine,
-            metric=self.metric,
-            sigma=sigma,
-            n_neighbors=self.n_neighbors,
+            **self._options(sigma),
         )
         return sparse.csr_array(edges)
+
+    def _options(self, sigma: float | None) -> dict[str, Any]:
+        return {
+            "categorical": self.categorical,
+            "continuous": self.continuous,
+            "combine": self.combine,
+            "metric": self.metric,
+            "sigma": sigma,
+            "n_neighbors": self.n_neighbors,
+        }
