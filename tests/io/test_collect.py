@@ -23,7 +23,12 @@ def number_but_three(path):
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_failures_are_recorded_and_the_rest_is_kept_in_order(n_jobs):
-    results, failures = collect(number_but_three, TASKS, settings={}, n_jobs=n_jobs)
+    def read(path):  # a closure is sent to the workers whole, who cannot import this file
+        if path.stem == "3":
+            raise IndexError("three")
+        return {"series": np.full((2, 2), int(path.stem)), "n": int(path.stem)}
+
+    results, failures = collect(read, TASKS, settings={}, n_jobs=n_jobs)
     assert list(results) == ["sub-1", "sub-2", "sub-4", "sub-5"]
     assert [int(r["n"]) for r in results.values()] == [1, 2, 4, 5]
     assert failures.to_numpy().tolist() == [["sub-3", "3.txt", "IndexError: three"]]

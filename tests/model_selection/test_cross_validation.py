@@ -192,7 +192,8 @@ def test_controls_cover_what_the_cohort_has(cohort, y, splits):
     assert scores["edges_logistic", "inductive", "auc"] > 0.75
     assert scores["no_edges", "inductive", "auc"] > 0.7
     bare = cohort.assign(phenotype=cohort.phenotype[["age"]].assign(age=np.nan))
-    assert "phenotype" not in default_controls(bare)
+    with pytest.warns(UserWarning, match="No control phenotype"):
+        assert "phenotype" not in default_controls(bare)
 
 
 def test_splits_that_name_somebody_without_a_label_are_refused(cohort, y, splits):
