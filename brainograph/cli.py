@@ -413,11 +413,12 @@ def predict(
         raise IsADirectoryError(f"{out} is a folder. Name a file, such as {out / 'out.tsv'}.")
     fitted = PopulationGraphClassifier.load(model)
     people = Cohort.load(cohort)
+    probability = fitted.predict_proba(people)
     table = pd.DataFrame(
         {
             "participant_id": people.participant_ids,
-            "probability": fitted.predict_proba(people)[:, 1],
-            "prediction": fitted.predict(people),
+            "probability": probability[:, 1],
+            "prediction": fitted.classes_[probability.argmax(axis=1)],
             "regime": fitted.regime(people),
         }
     )

@@ -231,6 +231,26 @@ class Cohort:
         """Return the row of each participant, -1 for one who is not here."""
         return self.phenotype.index.get_indexer(pd.Index(list(participant_ids), dtype=object))
 
+    def units(self, group: str | None = None) -> pd.Series:
+        """Return who must stay together (S,): the value of a column, else the participant.
+
+        Parameters
+        ----------
+        group : str, optional
+            Phenotype column; a participant without a value is a unit of their own.
+
+        Examples
+        --------
+        >>> phenotype = pd.DataFrame({"family": ["f1", "f1", None]}, index=["a", "b", "c"])
+        >>> Cohort(phenotype, pd.DataFrame(index=["r1"])).units("family").tolist()
+        ['f1', 'f1', 'c']
+        """
+        units = self.phenotype.index.to_series().astype(object)
+        if group is not None:
+            column = self.phenotype[group]
+            units = column.astype(object).where(column.notna(), units)
+        return units.astype(str)
+
     def assign(
         self,
         *,

@@ -46,7 +46,7 @@ def validation_split(
     labelled = np.flatnonzero(target != -1)
     try:
         if "group" in cohort.phenotype:
-            groups = cohort.phenotype["group"].astype(str).to_numpy()[labelled]
+            groups = cohort.units("group").to_numpy()[labelled]
             folds = StratifiedGroupKFold(
                 max(2, round(1 / fraction)), shuffle=True, random_state=seed
             )

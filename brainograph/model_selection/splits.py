@@ -127,10 +127,7 @@ def _units(cohort: Cohort, y: np.ndarray, by: Sequence[str], group: str | None) 
                 f"the phenotype table has no column {name!r}; it has "
                 f"{phenotype.columns.tolist()}. Choose among these, or write by=()."
             )
-    unit = phenotype.index.to_series().astype(object)
-    if group:
-        unit = phenotype[group].astype(object).where(phenotype[group].notna(), unit)
-    table = pd.DataFrame({"label": y, "unit": unit.astype(str)}, index=phenotype.index)
+    table = pd.DataFrame({"label": y, "unit": cohort.units(group)}, index=phenotype.index)
     table["cell"] = [" | ".join(map(str, row)) for row in phenotype[list(by)].to_numpy()]
     table = table[y != -1].sort_index()
     return table.groupby("unit", sort=True).agg(

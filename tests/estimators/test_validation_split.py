@@ -28,6 +28,16 @@ def test_the_runs_of_a_person_stay_together():
     assert len(held_out) == 12
 
 
+def test_participants_without_a_group_are_apart():
+    person = np.where(np.arange(40) < 20, np.repeat(np.arange(20), 2).astype(float), np.nan)
+    rows, held_out = validation_split(
+        make(40, group=person), np.arange(40) % 2, fraction=0.2, seed=0
+    )
+    alone = np.isnan(person)
+    assert alone[rows].any()
+    assert alone[held_out].any()
+
+
 def test_a_class_of_one_says_what_to_type():
     with pytest.raises(ValueError, match=r"classes of \[9, 1\].*Write validation_fraction=0"):
         validation_split(make(10), np.array([0] * 9 + [1]), fraction=0.2, seed=0)
