@@ -21,11 +21,12 @@ from sklearn.base import BaseEstimator
 import brainograph
 from brainograph.cohort import Cohort
 from brainograph.files import write_json
-from brainograph.model_selection.jobs import Job, Regime, run_jobs
+from brainograph.model_selection.jobs import Job, Regime, Threshold, run_jobs, sees_others
 from brainograph.model_selection.results import Results
 from brainograph.model_selection.splits import Splits, repeated_stratified
+from brainograph.model_selection.tasks import Task, check_target, has_target, strata, task_of
 
-__all__ = ["Regime", "cross_validate"]
+__all__ = ["Regime", "Threshold", "cross_validate"]
 
 _PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "nilearn", "torch", "torch-geometric")
 _DEMOGRAPHICS = ("site", "age", "sex", "diagnosis", "mean_fd")
@@ -38,6 +39,7 @@ def cross_validate(
     *,
     splits: Splits | None = None,
     regimes: Sequence[Regime] = ("transductive",),
+    threshold: Threshold = "fixed",
     folder: str | os.PathLike[str] | None = None,
     n_jobs: int = 1,
     progress: bool = True,
@@ -52,13 +54,19 @@ def cross_validate(
     cohort : Cohort (S)
         The participants.
     y : array (S,)
-        0 or 1; -1 for a participant without a label, who is never tested.
+        0 or 1 (or 0, 1, ..., K - 1); -1 for a participant without a label, who is never tested.
+        For regressors a number, and NaN for a participant without one.
     splits : Splits, optional
         The folds; by default ten, stratified by label and, where it is known, site.
-    regimes : sequence of {"transductive", "inductive"}
+    regimes : sequence of {"transductive", "inductive", "single_query"}
         *Transductive*: test participants are in the population graph, with hidden labels.
-        *Inductive*: the model is fitted without them. Models that do not take unlabelled
-        participants, such as scikit-learn's, are always inductive.
+        *Inductive*: the model is fitted without them. *Single query*: fitted without them, and
+        each is predicted alone, as a patient who comes to a clinic. Models that do not take
+        unlabelled participants, such as scikit-learn's, are always inductive, unless a step learns
+        from whom it is asked about, which makes them transductive.
+    threshold : {"fixed", "tuned"}
+        Where a probability begins to mean class 1: at 0.5, or where balanced accuracy is best for
+        training participants predicted by an inner 5-fold cross-validation (six fits for one).
     folder : path, optional
         Keeps the predictions of each fold as it is finished; the same call goes on from there.
     n_jobs : int
@@ -95,26 +103,32 @@ def cross_validate(
     (60, 8)
     """
     named = dict(models) if isinstance(models, Mapping) else {"model": models}
-    y = _check_binary(y, cohort)
-    _check_regimes(regimes)
+    task = _one_task(named, y)
+    y = check_target(y, cohort, task)
+    _check_choice("regimes", regimes, get_args(Regime))
+    _check_choice("threshold", [threshold], get_args(Threshold))
     if splits is None:
-        splits = repeated_stratified(cohort, y, by=[c for c in ("site",) if c in cohort.phenotype])
-    _check_labelled(splits, cohort, y)
+        by = [name for name in ("site",) if name in cohort.phenotype]
+        splits = repeated_stratified(cohort, strata(y, task), by=by)
+    _check_labelled(splits, cohort, has_target(y, task))
     started, clock = datetime.now(UTC), time.perf_counter()
     jobs = [
-        Job(name, model, regime, split)
+        Job(name, model, regime, split, task, threshold)
         for name, model in named.items()
         for regime in _possible(model, regimes)
         for split in splits
     ]
     data_hash = cohort.fingerprint()
     if folder is not None:
-        _claim(Path(folder), data_hash, splits, named, y[np.argsort(cohort.participant_ids)])
+        claim = _made_of(data_hash, splits, named, y[np.argsort(cohort.participant_ids)], threshold)
+        _claim(Path(folder), claim)
     outcomes = run_jobs(jobs, cohort, y, folder, n_jobs, progress)
     provenance = {
         "title": title or f"Cross-validation of {next(iter(named))}",
         "models": list(named),
         "main": next(iter(named)),
+        "task": task,
+        "threshold": threshold,
         "scheme": splits.scheme,
         "regimes": list(regimes),
         "splits_sha256": splits.hash,
@@ -143,25 +157,22 @@ def cross_validate(
     return results
 
 
-def _check_binary(y: np.ndarray, cohort: Cohort) -> np.ndarray:
-    y = np.asarray(y)
-    if y.shape != (len(cohort),):
-        raise ValueError(f"y has shape {y.shape}, needed is ({len(cohort)},).")
-    found = sorted(set(y.tolist()) - {-1})
-    if found != [0, 1]:
+def _one_task(models: Mapping[str, BaseEstimator], y: np.ndarray) -> Task:
+    """Return what all models predict, or refuse a mixture."""
+    tasks = {name: task_of(model, y) for name, model in models.items()}
+    if len(set(tasks.values())) > 1:
         raise ValueError(
-            f"the labels must be 0 and 1 (and -1 for unlabelled), got {found[:6]}. Choose two "
-            "classes, for example y = cohort.phenotype['diagnosis'].map({'control': 0, "
-            "'patient': 1}).fillna(-1).astype(int).to_numpy()."
+            f"classifiers and regressors cannot be compared with each other: {tasks}. "
+            "Cross-validate them apart."
         )
-    return y.astype(int)
+    return next(iter(tasks.values()))
 
 
-def _check_labelled(splits: Splits, cohort: Cohort, y: np.ndarray) -> None:
+def _check_labelled(splits: Splits, cohort: Cohort, labelled: np.ndarray) -> None:
     """Refuse folds, such as saved ones, that name somebody without a label."""
     named = sorted({name for split in splits for name in (*split.train, *split.test)})
     rows = cohort.locate(named)
-    lacking = [name for name, row in zip(named, rows, strict=True) if row < 0 or y[row] == -1]
+    lacking = [n for n, row in zip(named, rows, strict=True) if row < 0 or not labelled[row]]
     if lacking:
         raise ValueError(
             f"{len(lacking)} participants of the splits are not in the cohort or have no label: "
@@ -171,15 +182,16 @@ def _check_labelled(splits: Splits, cohort: Cohort, y: np.ndarray) -> None:
 
 
 def _possible(model: BaseEstimator, regimes: Sequence[Regime]) -> Sequence[Regime]:
-    """Return the regimes that a model can be run in; scikit-learn's are inductive."""
-    own = getattr(model, "regimes", ("inductive",))
+    """Return the regimes that make a difference to a model; scikit-learn's are inductive."""
+    own = {*getattr(model, "regimes", ("inductive",))}
+    if "transductive" in own or sees_others(model):
+        own.add("single_query")
     return [regime for regime in regimes if regime in own] or ["inductive"]
 
 
-def _check_regimes(regimes: Sequence[Regime]) -> None:
-    allowed = get_args(Regime)
-    if isinstance(regimes, str) or not regimes or not set(regimes) <= set(allowed):
-        raise ValueError(f"regimes must be one or more of {allowed}, got {regimes!r}.")
+def _check_choice(name: str, given: Sequence[str], allowed: Sequence[str]) -> None:
+    if isinstance(given, str) or not given or not set(given) <= set(allowed):
+        raise ValueError(f"{name} must be one or more of {allowed}, got {given!r}.")
 
 
 def _assemble(
@@ -200,8 +212,15 @@ def _assemble(
         table["regime"], list(dict.fromkeys([*regimes, *table["regime"]]))
     )
     table = table.sort_values(["model", "regime", "repeat", "fold", "participant_id"])
-    columns = ["participant_id", "site", "model", "regime", "repeat", "fold", "y_true", "y_score"]
-    return table[columns].astype({"model": str, "regime": str}).reset_index(drop=True)
+    first = ["participant_id", "site", "model", "regime", "repeat", "fold", "y_true"]
+    if "group" in cohort.phenotype:
+        table["group"] = cohort.units("group").to_numpy()[rows]
+        first.append("group")
+    scores = sorted(name for name in table if name.startswith(("p_", "y_pred", "y_score")))
+    table[scores] = table[scores].fillna(0.0)  # a class that no training participant has
+    last = [name for name in ("threshold",) if name in table]
+    table = table[[*first, *scores, *last]]
+    return table.astype({"model": str, "regime": str}).reset_index(drop=True)
 
 
 def _settings(model: BaseEstimator) -> str:
@@ -219,22 +238,28 @@ def _plain(value: Any) -> Any:
     return repr(value)
 
 
-def _claim(
-    folder: Path,
+def _made_of(
     data_hash: str,
     splits: Splits,
     models: Mapping[str, BaseEstimator],
     labels: np.ndarray,
-) -> None:
-    """Note whose results the folder keeps, or refuse if they are of something else."""
-    claim = {
+    threshold: Threshold,
+) -> dict[str, str]:
+    """Return all that the numbers of a run depend on."""
+    made_of = {
         "version": brainograph.__version__,
         "data": data_hash,
         "labels": hashlib.sha256(labels.tobytes()).hexdigest(),
         "folds": splits.hash,
+        "threshold": threshold,
     }
     for name, model in models.items():
-        claim[f"model {name}"] = hashlib.sha256(_settings(model).encode()).hexdigest()
+        made_of[f"model {name}"] = hashlib.sha256(_settings(model).encode()).hexdigest()
+    return made_of
+
+
+def _claim(folder: Path, claim: Mapping[str, str]) -> None:
+    """Note whose results the folder keeps, or refuse if they are of something else."""
     path = folder / "folds" / "made_of.json"
     if folder.is_dir() and not path.is_file() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} holds other files. Choose another folder for the results.")

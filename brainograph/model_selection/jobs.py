@@ -14,17 +14,19 @@ import numpy as np
 import pandas as pd
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from scipy.special import expit
 from sklearn.base import BaseEstimator, clone
 from threadpoolctl import threadpool_limits
 
 from brainograph.cohort import Cohort
 from brainograph.files import read_tsv, write_json, write_tsv
-from brainograph.model_selection.splits import Split
+from brainograph.model_selection.splits import Split, repeated_stratified
+from brainograph.model_selection.tasks import Task, hide, predict
 
-__all__ = ["Job", "Outcome", "Regime", "run_jobs"]
+__all__ = ["Job", "Outcome", "Regime", "Threshold", "run_jobs", "sees_others"]
 
-Regime = Literal["transductive", "inductive"]
+Regime = Literal["transductive", "inductive", "single_query"]
+Threshold = Literal["fixed", "tuned"]
+_INNER_SPLITS = 5
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Job:
     model: BaseEstimator
     regime: Regime
     split: Split
+    task: Task = "binary"
+    threshold: Threshold = "fixed"
 
     def file(self, folder: Path) -> Path:
         """Return where the outcome of this job is kept."""
@@ -69,42 +73,65 @@ class Job:
         try:
             with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("default")
-                scores, regime = self._fit_and_predict(cohort, y, train, test)
+                predicted = self._fit_and_predict(cohort, y, train, test)
+                if self.threshold == "tuned" and self.task == "binary":
+                    predicted["threshold"] = self._tuned_threshold(cohort, y, train)
         except Exception as error:
             where = f"{self.name}, repeat {self.split.repeat}, fold {self.split.fold}"
             error.add_note(f"This happened while fitting {where}. Folds that were done are kept.")
             raise
         finally:
             torch.set_num_threads(threads)
-        table = pd.DataFrame(
-            {
-                "participant_id": list(self.split.test),
-                "model": self.name,
-                "regime": regime,
-                "repeat": self.split.repeat,
-                "fold": self.split.fold,
-                "y_score": scores,
-            }
-        )
+        predicted.insert(0, "participant_id", list(self.split.test))
+        predicted.insert(1, "model", self.name)
+        predicted.insert(3, "repeat", self.split.repeat)
+        predicted.insert(4, "fold", self.split.fold)
         notes = [str(warning.message) for warning in caught]
-        return Outcome(table, notes, round(time.perf_counter() - clock, 3))
+        return Outcome(predicted, notes, round(time.perf_counter() - clock, 3))
 
     def _fit_and_predict(
         self, cohort: Cohort, y: np.ndarray, train: np.ndarray, test: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray | str]:
+    ) -> pd.DataFrame:
+        """Return ``regime`` and what the model says of the test participants."""
         model = clone(self.model)
         if self.regime == "transductive":
-            visible = np.full(len(cohort), -1)
-            visible[train] = y[train]
-            model.fit(cohort, visible)
+            model.fit(cohort, hide(y, train, self.task))
         else:
             model.fit(cohort[train], y[train])
+        if self.regime == "single_query":
+            alone = [predict(model, cohort[[row]], self.task) for row in test]
+            return _with_regime(pd.concat(alone, ignore_index=True), "single_query")
         seen = cohort[test]
-        if hasattr(model, "predict_proba"):
-            scores = model.predict_proba(seen)[:, 1]
-        else:
-            scores = expit(model.decision_function(seen))
-        return scores, model.regime(seen) if hasattr(model, "regime") else self.regime
+        regime: np.ndarray | str = self.regime
+        if sees_others(model):
+            regime = "transductive"
+        elif hasattr(model, "regime"):
+            regime = model.regime(seen)
+        return _with_regime(predict(model, seen, self.task), regime)
+
+    def _tuned_threshold(self, cohort: Cohort, y: np.ndarray, train: np.ndarray) -> float:
+        """Return the threshold that is best where training participants are predicted."""
+        from brainograph.metrics import choose_threshold
+
+        people, labels = cohort[train], y[train]
+        by = [name for name in ("site",) if name in people.phenotype]
+        inner = repeated_stratified(people, labels, n_splits=_INNER_SPLITS, by=by)
+        scores = np.full(len(train), np.nan)
+        for split in inner:
+            learnt, left = split.rows(people)
+            scores[left] = self._fit_and_predict(people, labels, learnt, left)["y_score"]
+        return choose_threshold(labels, scores)
+
+
+def sees_others(model: BaseEstimator) -> bool:
+    """Tell whether a step learns from whom it is asked about, such as ComBat of an unseen site."""
+    steps = [model, *model.get_params(deep=True).values()]
+    return any(getattr(step, "transductive", False) is True for step in steps)
+
+
+def _with_regime(predicted: pd.DataFrame, regime: np.ndarray | str) -> pd.DataFrame:
+    predicted.insert(0, "regime", regime)
+    return predicted
 
 
 def run_jobs(

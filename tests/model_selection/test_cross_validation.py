@@ -234,9 +234,59 @@ def test_isolated_participants_are_said_in_the_provenance(cohort, y, splits):
 
 
 def test_mistakes_are_explained(cohort, y, splits):
-    with pytest.raises(ValueError, match=r"must be 0 and 1.*got \[0, 1, 2\]"):
-        cross_validate(linear(), cohort, np.arange(60) % 3, splits=splits)
+    with pytest.raises(ValueError, match=r"must be 0 and 1.*got \[1, 2, 3\]"):
+        cross_validate(linear(), cohort, np.arange(60) % 3 + 1, splits=splits)
     with pytest.raises(ValueError, match="regimes must be one or more of"):
         cross_validate(linear(), cohort, y, splits=splits, regimes=("transduction",))
     with pytest.raises(ValueError, match=r"y has shape \(5,\)"):
         cross_validate(linear(), cohort, y[:5], splits=splits)
+
+
+class AsksOthers(Edges):
+    """Centres on the participants that it is asked about."""
+
+    transductive = True
+
+    def transform(self, cohort):
+        values = super().transform(cohort)
+        return values - values.mean(axis=0)
+
+
+def test_each_participant_can_be_predicted_alone(cohort, y, splits):
+    models = {"gcn": PopulationGraphClassifier(max_epochs=5, n_members=1, device="cpu")}
+    regimes = ("inductive", "single_query")
+    table = cross_validate(
+        models, cohort, y, splits=splits, regimes=regimes, progress=False
+    ).predictions
+    among, alone = (table[table["regime"] == regime]["y_score"].to_numpy() for regime in regimes)
+    np.testing.assert_allclose(among, alone, atol=1e-6)
+
+
+def test_a_step_that_learns_from_others_is_transductive_unless_alone(cohort, y, splits):
+    model = make_pipeline(AsksOthers(), LogisticRegression())
+    regimes = ("inductive", "single_query")
+    table = cross_validate(
+        model, cohort, y, splits=splits, regimes=regimes, progress=False
+    ).predictions
+    assert table["regime"].unique().tolist() == ["single_query", "transductive"]
+    alone = table[table["regime"] == "single_query"]
+    assert alone.groupby(["repeat", "fold"])["y_score"].nunique().max() == 1
+
+
+def test_the_threshold_is_chosen_on_training_participants(cohort, y, splits):
+    def thresholds(labels):
+        table = cross_validate(
+            linear(), cohort, labels, splits=splits, threshold="tuned", progress=False
+        ).predictions
+        return table.groupby(["repeat", "fold"])["threshold"].unique()
+
+    chosen = thresholds(y)
+    assert (chosen.map(len) == 1).all()
+    assert chosen.explode().nunique() > 1
+    turned = y.copy()
+    first = next(iter(splits))
+    rows = cohort.locate(first.test)
+    turned[rows] = 1 - turned[rows]
+    assert (
+        thresholds(turned)[0, 0] == chosen[0, 0]
+    )  # of the labels of its test fold it knows nothing
