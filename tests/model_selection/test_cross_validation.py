@@ -289,4 +289,4 @@ def test_the_threshold_is_chosen_on_training_participants(cohort, y, splits):
     turned[rows] = 1 - turned[rows]
     assert (
         thresholds(turned)[0, 0] == chosen[0, 0]
-    )  # of the labels of its test fold it knows nothing
+    )  # its test labels are unknown to it

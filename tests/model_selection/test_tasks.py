@@ -50,17 +50,17 @@ def test_decision_values_become_scores_in_their_order(cohort):
     model = make_pipeline(Edges(), RidgeClassifier()).fit(cohort, three)
     probability = predict(model, cohort, "multiclass")
     assert list(probability) == ["p_0", "p_1", "p_2"]
-    np.testing.assert_allclose(probability.sum(axis=1), 1)
+    np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=1e-6)
 
 
 def test_several_classes_are_cross_validated(cohort):
     age = cohort.phenotype["age"]
-    y = pd.qcut(age, 3, labels=False).to_numpy()
+    y = pd.qcut(age, 3, labels=False).fillna(-1).to_numpy(dtype=int).copy()
     y[:3] = -1
     models = {"lr": make_pipeline(Edges(), LogisticRegression()), "none": DummyClassifier()}
     results = cross_validate(models, cohort, y, progress=False)
     table = results.predictions
-    assert len(table) == 2 * 57
+    assert len(table) == 2 * (y != -1).sum()
     assert {"p_0", "p_1", "p_2"} <= set(table)
     assert results.provenance["task"] == "multiclass"
 
