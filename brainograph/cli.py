@@ -371,6 +371,50 @@ def _print_scores(outcome: "Results") -> None:
     Console().print(table)
 
 
+@app.command(
+    epilog="Example: brainograph leaderboard configs/abide_*.yaml results/abide "
+    "--scheme stratified --scheme leave_one_site_out --repeats 5 --jobs 2"
+)
+def leaderboard(
+    configs: Annotated[list[Path], typer.Argument(help="Experiment files; last, the folder.")],
+    scheme: Annotated[
+        list[str] | None,
+        typer.Option(help="stratified or leave_one_site_out, for all files. Repeatable."),
+    ] = None,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="Repeats of the stratified folds, for all files.")
+    ] = None,
+    published: Annotated[
+        Path | None, typer.Option(help="TSV of published numbers to print below ours.")
+    ] = None,
+    jobs: Jobs = 1,
+    overrides: Overrides = None,
+) -> None:
+    """Run several experiments and all their controls on the same folds, and rank them in a table.
+
+    Writes leaderboard.tsv, leaderboard.md and leaderboard.svg, and a results folder for each
+    cohort and scheme. A run that was interrupted goes on.
+    """
+    from brainograph.config import load_config
+
+    *paths, folder = configs
+    if not paths or folder.suffix in (".yaml", ".yml"):
+        raise ValueError(
+            "leaderboard takes experiment files and, last, the folder to write to: "
+            "brainograph leaderboard configs/abide_*.yaml RESULTS."
+        )
+    experiments = {path.stem: load_config(path, overrides or ()) for path in paths}
+    if len(experiments) < len(paths):
+        raise ValueError("two experiment files have one name; rename one: rows are named so.")
+    from brainograph.leaderboard import leaderboard as run
+    from brainograph.leaderboard import write_leaderboard
+
+    results = run(experiments, folder, schemes=scheme, n_repeats=repeats, n_jobs=jobs)
+    for outcome in results.values():
+        _print_scores(outcome)
+    _say(f"The table is at {write_leaderboard(results, folder, published=published)}")
+
+
 @app.command(epilog="Example: brainograph fit configs/demo.yaml model --set cohort=cohort")
 def fit(
     config: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],

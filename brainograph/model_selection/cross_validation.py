@@ -26,7 +26,7 @@ from brainograph.model_selection.results import Results
 from brainograph.model_selection.splits import Splits, repeated_stratified
 from brainograph.model_selection.tasks import Task, check_target, has_target, strata, task_of
 
-__all__ = ["Regime", "Threshold", "cross_validate"]
+__all__ = ["Regime", "Threshold", "cross_validate", "settings"]
 
 _PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "nilearn", "torch", "torch-geometric")
 _DEMOGRAPHICS = ("site", "age", "sex", "diagnosis", "mean_fd")
@@ -223,7 +223,7 @@ def _assemble(
     return table.astype({"model": str, "regime": str}).reset_index(drop=True)
 
 
-def _settings(model: BaseEstimator) -> str:
+def settings(model: BaseEstimator) -> str:
     """Return everything that makes one estimator differ from another."""
     items = sorted((k, v) for k, v in model.get_params(deep=True).items() if "memory" not in k)
     return type(model).__name__ + repr([(name, _plain(value)) for name, value in items])
@@ -254,7 +254,7 @@ def _made_of(
         "threshold": threshold,
     }
     for name, model in models.items():
-        made_of[f"model {name}"] = hashlib.sha256(_settings(model).encode()).hexdigest()
+        made_of[f"model {name}"] = hashlib.sha256(settings(model).encode()).hexdigest()
     return made_of
 
 
