@@ -26,13 +26,15 @@ _SUBMODULES = {
     "preprocessing",
     "report",
 }
-__all__ = ["Cohort", "__version__", *sorted(_SUBMODULES)]
+__all__ = ["Cohort", "__version__", "merge", *sorted(_SUBMODULES)]
 
 
 def __getattr__(name: str) -> Any:
     """Import a sub-package when it is first used: ``import brainograph`` stays light."""
     if name == "Cohort":
         return importlib.import_module("brainograph.cohort").Cohort
+    if name == "merge":
+        return importlib.import_module("brainograph.cohort_merge").merge
     if name in _SUBMODULES:
         return importlib.import_module(f"brainograph.{name}")
     raise AttributeError(f"module 'brainograph' has no attribute {name!r}")

@@ -1,7 +1,6 @@
 """The cohort: subjects by regions, and everything that is aligned to them."""
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brainograph.files import read_tsv, replace_on_success, write_array, write_json, write_tsv
+from brainograph.cohort_files import read_members, write_members
+from brainograph.files import replace_on_success
 
 __all__ = ["Cohort"]
 
-_FORMAT = 1
 _FAILURE_COLUMNS = ["participant_id", "source", "reason"]
 
 
@@ -73,6 +72,10 @@ class Cohort:
         Regional measures by name: ``thickness``, ``volume`` and the like.
     images : DataFrame (S, modality), optional
         Paths of images, read where they are used.
+    parcellations : mapping of name to Cohort (S), optional
+        The same participants, in the same order, in other regions: a second atlas, FreeSurfer's
+        regions. Each has its own regions, series, connectivity and measures; its phenotype is
+        this one. :func:`~brainograph.cohort_merge.merge` aligns cohorts that were read apart.
     failures : DataFrame, optional
         What could not be read: ``participant_id``, ``source``, ``reason``. Not sliced.
     provenance : mapping, optional
@@ -102,6 +105,7 @@ class Cohort:
     connectivity: Mapping[str, np.ndarray] = field(default_factory=dict)
     measures: Mapping[str, np.ndarray] = field(default_factory=dict)
     images: pd.DataFrame = field(default_factory=pd.DataFrame)
+    parcellations: Mapping[str, "Cohort"] = field(default_factory=dict)
     failures: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_FAILURE_COLUMNS))
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
@@ -133,6 +137,7 @@ class Cohort:
                         f"{n_subjects} participants and {n_regions} regions."
                     )
         members["images"] = self._aligned_images(phenotype.index)
+        members["parcellations"] = self._aligned_parcellations(phenotype)
         for name, value in members.items():
             object.__setattr__(self, name, value)
 
@@ -162,6 +167,27 @@ class Cohort:
             )
         return images.reindex(ids)
 
+    def _aligned_parcellations(self, phenotype: pd.DataFrame) -> dict[str, "Cohort"]:
+        """Give the parcellations this phenotype; refuse other participants or another order."""
+        for name, cohort in self.parcellations.items():
+            if not cohort.phenotype.index.equals(phenotype.index):
+                same = set(cohort.participant_ids) == set(phenotype.index)
+                raise ValueError(
+                    f"parcellations[{name!r}] has "
+                    f"{'the participants in another order' if same else 'other participants'}: "
+                    f"{len(cohort)}, and the cohort {len(phenotype)}. Write "
+                    f"merge({{'main': cohort, {name!r}: other}}), which brings them in line."
+                )
+            if cohort.parcellations:
+                raise ValueError(
+                    f"parcellations[{name!r}] has parcellations of its own: "
+                    f"{', '.join(cohort.parcellations)}. Give them side by side."
+                )
+        return {
+            name: replace(cohort, phenotype=phenotype)
+            for name, cohort in self.parcellations.items()
+        }
+
     def __repr__(self) -> str:
         parts = []
         if self.timeseries:
@@ -172,6 +198,9 @@ class Cohort:
                 parts.append(f"{member} {', '.join(names)}")
         if len(self.images.columns):
             parts.append(f"images {', '.join(map(str, self.images.columns))}")
+        others = [f"{name} ({one.n_regions} regions)" for name, one in self.parcellations.items()]
+        if others:
+            parts.append(f"parcellations {', '.join(others)}")
         text = f"Cohort of {len(self)} participants, {self.n_regions} regions"
         return f"{text}: {'; '.join(parts)}" if parts else text
 
@@ -225,6 +254,7 @@ class Cohort:
             connectivity={name: array[rows] for name, array in self.connectivity.items()},
             measures={name: array[rows] for name, array in self.measures.items()},
             images=self.images.iloc[rows],
+            parcellations={name: one[rows] for name, one in self.parcellations.items()},
         )
 
     def locate(self, participant_ids: Iterable[str]) -> np.ndarray:
@@ -260,14 +290,15 @@ class Cohort:
         connectivity: Mapping[str, np.ndarray] | None = None,
         measures: Mapping[str, np.ndarray] | None = None,
         images: pd.DataFrame | None = None,
+        parcellations: Mapping[str, "Cohort"] | None = None,
         failures: pd.DataFrame | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> "Cohort":
         """Return a new cohort with the given members replaced.
 
-        ``connectivity``, ``measures`` and ``provenance`` are added to those that are there,
-        by name; the other members take the place of the old. A phenotype of new names renames
-        the participants, row by row.
+        ``connectivity``, ``measures``, ``parcellations`` and ``provenance`` are added to those
+        that are there, by name; the other members take the place of the old. A phenotype of new
+        names renames the participants, row by row.
 
         Raises
         ------
@@ -281,8 +312,12 @@ class Cohort:
         >>> list(cohort.assign(connectivity={"fc": np.zeros((1, 2, 2))}).connectivity)
         ['fc']
         """
+        others = {**self.parcellations, **(parcellations or {})}
         if phenotype is not None:
-            self._check_rows(phenotype, timeseries, connectivity or {}, measures or {})
+            given = (connectivity or {}, measures or {}, parcellations or {})
+            self._check_rows(phenotype, timeseries, *given)
+            kept = [name for name in self.parcellations if name not in given[-1]]
+            others |= {name: replace(others[name], phenotype=phenotype) for name in kept}
         return Cohort(
             self.phenotype if phenotype is None else phenotype,
             self.regions if regions is None else regions,
@@ -290,6 +325,7 @@ class Cohort:
             connectivity={**self.connectivity, **(connectivity or {})},
             measures={**self.measures, **(measures or {})},
             images=self.images if images is None else images,
+            parcellations=others,
             failures=self.failures if failures is None else failures,
             provenance={**self.provenance, **(provenance or {})},
         )
@@ -300,16 +336,19 @@ class Cohort:
         timeseries: Sequence[np.ndarray] | None,
         connectivity: Mapping[str, np.ndarray],
         measures: Mapping[str, np.ndarray],
+        parcellations: Mapping[str, "Cohort"],
     ) -> None:
         """Refuse rows that move, unless every array is given anew: renaming everybody is fine."""
         ids = _named_rows(phenotype, member="phenotype", name="participant_id").index
         if ids.equals(self.phenotype.index) or set(ids).isdisjoint(self.phenotype.index):
             return
         stay = ["timeseries"] if self.timeseries is not None and timeseries is None else []
-        stay += [
-            f"connectivity[{name!r}]" for name in self.connectivity if name not in connectivity
-        ]
-        stay += [f"measures[{name!r}]" for name in self.measures if name not in measures]
+        for member, given in (
+            ("connectivity", connectivity),
+            ("measures", measures),
+            ("parcellations", parcellations),
+        ):
+            stay += [f"{member}[{name!r}]" for name in getattr(self, member) if name not in given]
         if stay:
             raise ValueError(
                 "phenotype must have the participants of the cohort in their order, got others or "
@@ -334,6 +373,7 @@ class Cohort:
                     digest.update(name.encode() + np.ascontiguousarray(member[name][row]).tobytes())
             digests.append(digest.digest())
         digests.append("\t".join(self.regions.index).encode())
+        digests += [f"{n}\t{one.fingerprint()}".encode() for n, one in self.parcellations.items()]
         return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
 
     def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -364,30 +404,8 @@ class Cohort:
             raise FileExistsError(f"{folder} exists. {hint}, or choose another folder.")
         with replace_on_success(folder) as part:
             part.mkdir()
-            self._write(part)
+            write_members(self, part)
         return folder
-
-    def _write(self, folder: Path) -> None:
-        write_tsv(self.phenotype, folder / "participants.tsv", index=True)
-        write_tsv(self.regions, folder / "regions.tsv", index=True)
-        write_tsv(self.failures, folder / "failures.tsv")
-        if len(self.images.columns):
-            write_tsv(self.images, folder / "images.tsv", index=True)
-        lengths = None
-        if self.timeseries is not None:
-            lengths = [len(series) for series in self.timeseries]
-            stacked = np.concatenate(self.timeseries) if lengths else np.zeros((0, self.n_regions))
-            write_array(stacked, folder / "timeseries.npy")
-        for member in ("connectivity", "measures"):
-            for name, array in getattr(self, member).items():
-                write_array(np.asarray(array), folder / member / f"{name}.npy")
-        content = {
-            "format": _FORMAT,
-            "sha256": self.fingerprint(),
-            "n_volumes": lengths,
-            "provenance": self.provenance,
-        }
-        write_json(content, folder / "cohort.json")
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "Cohort":
@@ -400,41 +418,11 @@ class Cohort:
         ValueError
             If it is damaged or of a later version.
         """
-        folder = Path(folder)
-        if not (folder / "cohort.json").is_file():
-            raise FileNotFoundError(
-                f"{folder} is not a cohort: it has no cohort.json. Make one with "
-                f"`brainograph build SOURCE {folder} --layout fmriprep|cpac|xcpd|tables`."
-            )
-        try:
-            content = json.loads((folder / "cohort.json").read_text(encoding="utf-8"))
-            later = content["format"] > _FORMAT
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{folder / 'cohort.json'} is damaged. Build it again.") from error
-        if later:
-            raise ValueError(
-                f"{folder} has format {content['format']}, this version reads up to {_FORMAT}. "
-                "Write `pip install --upgrade brainograph`."
-            )
-        series = None
-        if content["n_volumes"] is not None:
-            stacked = np.load(folder / "timeseries.npy", mmap_mode="r")
-            stops = np.cumsum(content["n_volumes"], dtype=int)
-            starts = stops - content["n_volumes"]
-            series = [stacked[i:j] for i, j in zip(starts, stops, strict=True)]
-        images = pd.DataFrame()
-        if (folder / "images.tsv").is_file():
-            images = read_tsv(folder / "images.tsv", index="participant_id")
-        return cls(
-            read_tsv(folder / "participants.tsv", index="participant_id"),
-            read_tsv(folder / "regions.tsv", index="region"),
-            timeseries=series,
-            connectivity=_arrays(folder / "connectivity"),
-            measures=_arrays(folder / "measures"),
-            images=images,
-            failures=read_tsv(folder / "failures.tsv"),
-            provenance=content["provenance"],
-        )
+        members = read_members(Path(folder))
+        members["parcellations"] = {
+            name: cls(**others) for name, others in members["parcellations"].items()
+        }
+        return cls(**members)
 
 
 def _stacked(
@@ -471,8 +459,3 @@ def _is_rows(part: np.ndarray, base: np.ndarray) -> bool:
 
 def _is_list(key: Any) -> bool:
     return not isinstance(key, (slice, int, np.integer))
-
-
-def _arrays(folder: Path) -> dict[str, np.ndarray]:
-    """Open every ``.npy`` of a folder, by name."""
-    return {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}

@@ -262,6 +262,88 @@ def test_a_folder_that_is_no_cohort_says_how_to_make_one(tmp_path):
         Cohort.load(tmp_path)
 
 
+@pytest.fixture
+def several(cohort, rng):
+    """A cohort with another atlas of two regions and measures of one."""
+    atlas = Cohort(
+        cohort.phenotype,
+        pd.DataFrame(index=["a", "b"]),
+        timeseries=[rng.standard_normal((9 + i, 2)) for i in range(12)],
+        connectivity={"fc": rng.standard_normal((12, 2, 2))},
+    )
+    surface = Cohort(
+        pd.DataFrame(index=cohort.phenotype.index),
+        pd.DataFrame(index=["insula"]),
+        measures={"area": np.arange(12.0)[:, None]},
+    )
+    return cohort.assign(parcellations={"two": atlas, "aparc": surface})
+
+
+def test_parcellations_are_sliced_and_share_the_phenotype(several):
+    part = several[[7, 2]]
+    assert list(part.parcellations) == ["two", "aparc"]
+    two = part.parcellations["two"]
+    assert [len(series) for series in two.timeseries] == [16, 11]
+    assert np.array_equal(
+        two.connectivity["fc"], several.parcellations["two"].connectivity["fc"][[7, 2]]
+    )
+    assert part.parcellations["aparc"].measures["area"].ravel().tolist() == [7.0, 2.0]
+    for one in part.parcellations.values():
+        pd.testing.assert_frame_equal(one.phenotype, part.phenotype)
+    assert repr(several).endswith("parcellations two (2 regions), aparc (1 regions)")
+
+
+def test_parcellations_are_saved_mapped_and_pickled(several, tmp_path):
+    loaded = Cohort.load(several.save(tmp_path / "c"))
+    two = loaded.parcellations["two"]
+    assert list(loaded.parcellations) == ["two", "aparc"]
+    assert isinstance(two.connectivity["fc"], np.memmap)
+    assert isinstance(two.timeseries[3].base, np.memmap)
+    assert Cohort.load(tmp_path / "c" / "parcellations" / "two").participant_ids == (
+        several.participant_ids
+    )
+    for copy in (loaded, loaded[[3, 1]], pickle.loads(pickle.dumps(loaded[::-1]))):
+        rows = copy.locate(several.participant_ids)
+        for name in ("two", "aparc"):
+            one, other = copy.parcellations[name], several.parcellations[name]
+            for i, row in enumerate(rows):
+                if row >= 0 and name == "two":
+                    assert np.array_equal(one.timeseries[row], other.timeseries[i])
+            assert one.regions.index.equals(other.regions.index)
+    assert loaded.fingerprint() == several.fingerprint() == several[::-1].fingerprint()
+
+
+def test_the_fingerprint_knows_the_parcellations(cohort, several):
+    area = several.parcellations["aparc"].assign(measures={"area": np.zeros((12, 1))})
+    prints = {
+        cohort.fingerprint(),
+        several.fingerprint(),
+        several.assign(parcellations={"aparc": area}).fingerprint(),
+        cohort.assign(parcellations={"three": several.parcellations["two"]}).fingerprint(),
+    }
+    assert len(prints) == 4
+
+
+def test_parcellations_of_others_are_refused(cohort, several):
+    two = several.parcellations["two"]
+    with pytest.raises(ValueError, match=r"parcellations\['two'\] has the participants in another"):
+        cohort.assign(parcellations={"two": two[::-1]})
+    with pytest.raises(ValueError, match=r"other participants: 5, and the cohort 12.*merge"):
+        cohort.assign(parcellations={"two": two[:5]})
+    with pytest.raises(ValueError, match=r"of its own: two, aparc.*side by side"):
+        cohort.assign(parcellations={"nested": several})
+
+
+def test_a_new_phenotype_reaches_the_parcellations(several):
+    older = several.assign(phenotype=several.phenotype.assign(age=50.0))
+    assert older.parcellations["two"].phenotype["age"].eq(50).all()
+    names = [f"anon-{i}" for i in range(12)]
+    renamed = several.assign(phenotype=several.phenotype.set_axis(names), images=pd.DataFrame())
+    assert renamed.parcellations["two"].participant_ids == names
+    with pytest.raises(ValueError, match=r"parcellations\['two'\], parcellations\['aparc'\]"):
+        several.assign(phenotype=several.phenotype[::-1])
+
+
 class FirstConnection(TransformerMixin, BaseEstimator):
     def __init__(self, scale=1.0):
         self.scale = scale

@@ -5,6 +5,7 @@ from brainograph.preprocessing.centering import CenterBy
 from brainograph.preprocessing.edges import Edges
 from brainograph.preprocessing.inputs import check_regions
 from brainograph.preprocessing.measures import Measures
+from brainograph.preprocessing.parcellation import Parcellation
 from brainograph.preprocessing.phenotypes import Phenotypes, check_phenotypes
 from brainograph.preprocessing.selection import RidgeRFE
 from brainograph.preprocessing.tangent import TangentSpace, geometric_mean
@@ -14,6 +15,7 @@ __all__ = [
     "CenterBy",
     "Edges",
     "Measures",
+    "Parcellation",
     "Phenotypes",
     "RidgeRFE",
     "TangentSpace",
