@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import joblib
 import numpy as np
@@ -31,22 +31,27 @@ _INNER_SPLITS = 5
 
 @dataclass(frozen=True)
 class Outcome:
-    """Predictions of one fold, the warnings that were given, and how long it took (s)."""
+    """Predictions of one fold, the warnings that were given, and how long it took (s).
+
+    ``chosen`` holds the ``params`` and the inner ``score`` of a model that is a search.
+    """
 
     table: pd.DataFrame
     notes: list[str]
     seconds: float
+    chosen: dict[str, Any] | None = None
 
     def save(self, file: Path) -> None:
         """Write the outcome; the table last, since it says that the fold is done."""
-        write_json({"notes": self.notes, "seconds": self.seconds}, file.with_suffix(".json"))
+        rest = {"notes": self.notes, "seconds": self.seconds, "chosen": self.chosen}
+        write_json(rest, file.with_suffix(".json"))
         write_tsv(self.table, file)
 
     @classmethod
     def load(cls, file: Path) -> "Outcome":
         """Read an outcome."""
         rest = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-        return cls(read_tsv(file), rest["notes"], rest["seconds"])
+        return cls(read_tsv(file), **rest)
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ class Job:
         try:
             with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("default")
-                predicted = self._fit_and_predict(cohort, y, train, test)
+                model = self._fit(cohort, y, train)
+                predicted = self._predict(model, cohort[test])
                 if self.threshold == "tuned" and self.task == "binary":
                     predicted["threshold"] = self._tuned_threshold(cohort, y, train)
         except Exception as error:
@@ -87,21 +93,22 @@ class Job:
         predicted.insert(3, "repeat", self.split.repeat)
         predicted.insert(4, "fold", self.split.fold)
         notes = [str(warning.message) for warning in caught]
-        return Outcome(predicted, notes, round(time.perf_counter() - clock, 3))
+        return Outcome(predicted, notes, round(time.perf_counter() - clock, 3), _chosen(model))
 
-    def _fit_and_predict(
-        self, cohort: Cohort, y: np.ndarray, train: np.ndarray, test: np.ndarray
-    ) -> pd.DataFrame:
-        """Return ``regime`` and what the model says of the test participants."""
+    def _fit(self, cohort: Cohort, y: np.ndarray, train: np.ndarray) -> BaseEstimator:
+        """Fit on the training labels; all others are hidden, or their participants are not there."""
         model = clone(self.model)
         if self.regime == "transductive":
             model.fit(cohort, hide(y, train, self.task))
         else:
             model.fit(cohort[train], y[train])
+        return model
+
+    def _predict(self, model: BaseEstimator, seen: Cohort) -> pd.DataFrame:
+        """Return ``regime`` and what the model says of the participants."""
         if self.regime == "single_query":
-            alone = [predict(model, cohort[[row]], self.task) for row in test]
+            alone = [predict(model, seen[[row]], self.task) for row in range(len(seen))]
             return _with_regime(pd.concat(alone, ignore_index=True), "single_query")
-        seen = cohort[test]
         regime: np.ndarray | str = self.regime
         if sees_others(model):
             regime = "transductive"
@@ -119,7 +126,8 @@ class Job:
         scores = np.full(len(train), np.nan)
         for split in inner:
             learnt, left = split.rows(people)
-            scores[left] = self._fit_and_predict(people, labels, learnt, left)["y_score"]
+            model = self._fit(people, labels, learnt)
+            scores[left] = self._predict(model, people[left])["y_score"]
         return choose_threshold(labels, scores)
 
 
@@ -127,6 +135,13 @@ def sees_others(model: BaseEstimator) -> bool:
     """Tell whether a step learns from whom it is asked about, such as ComBat of an unseen site."""
     steps = [model, *model.get_params(deep=True).values()]
     return any(getattr(step, "transductive", False) is True for step in steps)
+
+
+def _chosen(model: BaseEstimator) -> dict[str, Any] | None:
+    """Return what a search found: scikit-learn's and ours name it alike."""
+    if not hasattr(model, "best_params_"):
+        return None
+    return {"params": model.best_params_, "score": float(model.best_score_)}
 
 
 def _with_regime(predicted: pd.DataFrame, regime: np.ndarray | str) -> pd.DataFrame:
