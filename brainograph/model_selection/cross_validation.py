@@ -3,32 +3,36 @@
 import hashlib
 import json
 import os
-import platform
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-import torch
+from scipy.stats.distributions import rv_frozen
 from sklearn.base import BaseEstimator
 
 import brainograph
 from brainograph.cohort import Cohort
 from brainograph.files import write_json
-from brainograph.model_selection.jobs import Job, Regime, Threshold, run_jobs, sees_others
-from brainograph.model_selection.results import Results
+from brainograph.model_selection.environment import environment
+from brainograph.model_selection.jobs import (
+    Job,
+    Outcome,
+    Regime,
+    Threshold,
+    run_jobs,
+    sees_others,
+)
+from brainograph.model_selection.results import CHOSEN, Results
 from brainograph.model_selection.splits import Splits, repeated_stratified
 from brainograph.model_selection.tasks import Task, check_target, has_target, strata, task_of
 
 __all__ = ["Regime", "Threshold", "cross_validate", "settings"]
 
-_PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "nilearn", "torch", "torch-geometric")
 _DEMOGRAPHICS = ("site", "age", "sex", "diagnosis", "mean_fd")
 
 
@@ -143,7 +147,8 @@ def cross_validate(
         "started": started.isoformat(timespec="seconds"),
         "wall_time_s": round(time.perf_counter() - clock, 1),
         "n_jobs": n_jobs,
-        **_environment(),
+        "config_sha256": _config_hash(named, splits, regimes, threshold),
+        **environment(),
     }
     results = Results(
         _assemble([outcome.table for outcome in outcomes], cohort, y, list(named), list(regimes)),
@@ -151,6 +156,7 @@ def cross_validate(
         provenance,
         cohort.phenotype[[c for c in _DEMOGRAPHICS if c in cohort.phenotype]],
         cohort.failures,
+        _chosen(jobs, outcomes),
     )
     if folder is not None:
         results.save(folder)
@@ -223,9 +229,32 @@ def _assemble(
     return table.astype({"model": str, "regime": str}).reset_index(drop=True)
 
 
+def _chosen(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """Return one row for each parameter that a search chose in a fold."""
+    rows = [
+        {
+            "model": job.name,
+            "regime": job.regime,
+            "repeat": job.split.repeat,
+            "fold": job.split.fold,
+            "parameter": name,
+            "value": value if isinstance(value, str) else json.dumps(value, default=str),
+            "inner_score": outcome.chosen["score"],
+        }
+        for job, outcome in zip(jobs, outcomes, strict=True)
+        if outcome.chosen is not None
+        for name, value in outcome.chosen["params"].items()
+    ]
+    return pd.DataFrame(rows, columns=CHOSEN)
+
+
 def settings(model: BaseEstimator) -> str:
     """Return everything that makes one estimator differ from another."""
-    items = sorted((k, v) for k, v in model.get_params(deep=True).items() if "memory" not in k)
+    items = sorted(
+        (name, value)
+        for name, value in model.get_params(deep=True).items()
+        if "memory" not in name and name.rpartition("__")[2] != "journal"
+    )
     return type(model).__name__ + repr([(name, _plain(value)) for name, value in items])
 
 
@@ -235,7 +264,16 @@ def _plain(value: Any) -> Any:
         return type(value).__name__
     if isinstance(value, (list, tuple)):
         return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return repr({name: _distribution(one) for name, one in value.items()})
     return repr(value)
+
+
+def _distribution(value: Any) -> Any:
+    """Return what a distribution of a randomised search is: its repr is an address."""
+    if isinstance(value, rv_frozen):
+        return value.dist.name, value.args, value.kwds
+    return value
 
 
 def _made_of(
@@ -258,6 +296,18 @@ def _made_of(
     return made_of
 
 
+def _config_hash(
+    models: Mapping[str, BaseEstimator],
+    splits: Splits,
+    regimes: Sequence[Regime],
+    threshold: Threshold,
+) -> str:
+    """Return a SHA-256 of all that was configured: models, folds, regimes, threshold."""
+    named = {name: settings(model) for name, model in models.items()}
+    content = [named, splits.scheme, list(regimes), threshold]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
 def _claim(folder: Path, claim: Mapping[str, str]) -> None:
     """Note whose results the folder keeps, or refuse if they are of something else."""
     path = folder / "folds" / "made_of.json"
@@ -271,14 +321,3 @@ def _claim(folder: Path, claim: Mapping[str, str]) -> None:
             f"or delete {folder} to begin anew."
         )
     write_json({**earlier, **claim}, path)
-
-
-def _environment() -> dict[str, Any]:
-    return {
-        "brainograph": brainograph.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "device": "GPU" if torch.cuda.is_available() else "CPU",
-        "versions": {name: version(name) for name in _PACKAGES},
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-    }

@@ -96,7 +96,7 @@ class Job:
         return Outcome(predicted, notes, round(time.perf_counter() - clock, 3), _chosen(model))
 
     def _fit(self, cohort: Cohort, y: np.ndarray, train: np.ndarray) -> BaseEstimator:
-        """Fit on the training labels; all others are hidden, or their participants are not there."""
+        """Fit on the training labels; the others are hidden, or their participants absent."""
         model = clone(self.model)
         if self.regime == "transductive":
             model.fit(cohort, hide(y, train, self.task))

@@ -13,7 +13,9 @@ from brainograph.files import read_tsv, write_json, write_tsv
 from brainograph.metrics import score
 from brainograph.model_selection.splits import Splits
 
-__all__ = ["Results"]
+__all__ = ["CHOSEN", "Results"]
+
+CHOSEN = ["model", "regime", "repeat", "fold", "parameter", "value", "inner_score"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,9 @@ class Results:
         Site, age, sex, diagnosis and motion of those who were found.
     failures : DataFrame
         Who could not be read, and why.
+    chosen : DataFrame
+        ``model``, ``regime``, ``repeat``, ``fold``, ``parameter``, ``value`` (text) and
+        ``inner_score``: what searches chose, one row for each parameter and fold.
     """
 
     predictions: pd.DataFrame
@@ -40,6 +45,7 @@ class Results:
     provenance: Mapping[str, Any]
     participants: pd.DataFrame = field(default_factory=pd.DataFrame)
     failures: pd.DataFrame = field(default_factory=pd.DataFrame)
+    chosen: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CHOSEN))
 
     def scores(self, *, by: str | None = None, n_bootstrap: int = 1000) -> pd.DataFrame:
         """Return the metrics of every model, with intervals; see :func:`brainograph.metrics.score`.
@@ -53,6 +59,42 @@ class Results:
         """
         return score(self.predictions, by=by, n_bootstrap=n_bootstrap)
 
+    def spread(self) -> pd.DataFrame:
+        """Return how much the choices of searches vary over folds.
+
+        Returns
+        -------
+        DataFrame
+            One row for each ``model``, ``regime`` and ``parameter``: the number of ``searches``,
+            how often each value was ``chosen``, most frequent first, and for numbers their
+            ``median``, ``low`` and ``high``.
+
+        Examples
+        --------
+        >>> rows = [("svm", "inductive", 0, i, "C", c, 0.7) for i, c in enumerate(["1", "1", "10"])]
+        >>> chosen = pd.DataFrame(rows, columns=CHOSEN)
+        >>> results = Results(pd.DataFrame(), Splits("by hand", ()), {}, chosen=chosen)
+        >>> results.spread()[["parameter", "chosen", "median", "low", "high"]]
+          parameter         chosen  median  low  high
+        0         C  1 (2), 10 (1)     1.0  1.0  10.0
+        """
+        keys = ["model", "regime", "parameter"]
+        rows = []
+        for key, values in self.chosen.groupby(keys, sort=False)["value"]:
+            counts = values.value_counts()
+            number = pd.to_numeric(values, errors="coerce").astype(float)
+            rows.append(
+                {
+                    **dict(zip(keys, key, strict=True)),
+                    "searches": len(values),
+                    "chosen": ", ".join(f"{value} ({n})" for value, n in counts.items()),
+                    "median": number.median(skipna=False),
+                    "low": number.min(skipna=False),
+                    "high": number.max(skipna=False),
+                }
+            )
+        return pd.DataFrame(rows, columns=[*keys, "searches", "chosen", "median", "low", "high"])
+
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write ``predictions.tsv``, ``metrics.tsv``, ``splits.json`` and ``provenance.json``."""
         folder = Path(folder)
@@ -64,6 +106,8 @@ class Results:
         write_tsv(pd.concat(tables, ignore_index=True), folder / "metrics.tsv")
         write_tsv(self.participants, folder / "participants.tsv", index=True)
         write_tsv(self.failures, folder / "failures.tsv")
+        if len(self.chosen):
+            write_tsv(self.chosen, folder / "search.tsv")
         write_json(dict(self.provenance), folder / "provenance.json")
         return folder
 
@@ -90,4 +134,12 @@ class Results:
             json.loads((folder / "provenance.json").read_text(encoding="utf-8")),
             read_tsv(folder / "participants.tsv", index="participant_id"),
             read_tsv(folder / "failures.tsv"),
+            _read_chosen(folder / "search.tsv"),
         )
+
+
+def _read_chosen(path: Path) -> pd.DataFrame:
+    """Read what searches chose; values stay the text that they are."""
+    if not path.is_file():
+        return pd.DataFrame(columns=CHOSEN)
+    return pd.read_csv(path, sep="\t", dtype={"value": str}, keep_default_na=False)
