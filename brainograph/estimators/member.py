@@ -1,8 +1,9 @@
 """One trained network with the features and the graph it was trained on."""
 
-import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -15,11 +16,10 @@ from torch_geometric.data import Data
 from brainograph.cohort import Cohort
 from brainograph.estimators.persistence import SavedModel
 from brainograph.estimators.population_edges import PopulationEdges
-from brainograph.graphs.population import isolated
 from brainograph.nn.adjacency import from_tensor, to_tensor
 from brainograph.nn.population_gcn import PopulationGCN
 
-__all__ = ["Member", "transform"]
+__all__ = ["Member", "somebody_else", "transform"]
 
 
 def transform(features: TransformerMixin, cohort: Cohort) -> np.ndarray:
@@ -33,6 +33,26 @@ def transform(features: TransformerMixin, cohort: Cohort) -> np.ndarray:
             "or put an imputer at the end of the feature pipeline."
         )
     return x
+
+
+def somebody_else(n: int, *, random_state: int) -> np.ndarray:
+    """Draw for each of n participants another one: a permutation of one cycle.
+
+    Examples
+    --------
+    >>> sorted(somebody_else(3, random_state=0).tolist())
+    [0, 1, 2]
+    """
+    order = np.random.default_rng(random_state).permutation(n)
+    others = np.empty(n, dtype=np.int64)
+    others[order] = np.roll(order, 1)
+    return others
+
+
+def _anybody(participant_ids: Sequence[str], n: int, random_state: int) -> np.ndarray:
+    """Draw for each new participant one of n, by the identifier and the seed."""
+    seeds = [[random_state, crc32(name.encode())] for name in participant_ids]
+    return np.array([np.random.default_rng(seed).integers(n) for seed in seeds])
 
 
 @dataclass
@@ -53,6 +73,9 @@ class Member:
         Trained.
     history : DataFrame
         Losses by epoch.
+    carries : Tensor (S,)
+        Whose features each fitted participant carries in the network: their own, unless they
+        were permuted.
     """
 
     features: TransformerMixin
@@ -61,6 +84,7 @@ class Member:
     adj: Tensor
     network: PopulationGCN
     history: pd.DataFrame
+    carries: Tensor
 
     @torch.no_grad()
     def _probabilities(self, x: Tensor, adj: Tensor) -> np.ndarray:
@@ -69,7 +93,7 @@ class Member:
 
     def predict_fitted(self) -> np.ndarray:
         """Return the probabilities (S, K) of the fitted participants."""
-        return self._probabilities(self.x, self.adj)
+        return self._probabilities(self.x[self.carries], self.adj)
 
     def predict_new(
         self, cohort: Cohort, phenotype: pd.DataFrame, edges: PopulationEdges
@@ -82,24 +106,33 @@ class Member:
         n_fitted, n_new = len(self.x), len(x)
         fitted_x = self.x.cpu().numpy()
         heard = edges.attach(fitted_x, phenotype, x, edges.of(cohort.phenotype), self.sigma)
-        alone = 0 if edges.combine == "none" else int(isolated(heard).sum())
-        if alone:
-            warnings.warn(
-                f"{alone} new participants share no phenotype with any fitted one and are "
-                "predicted from their own features alone.",
-                stacklevel=2,
-            )
+        edges.warn_of_unheard(heard, edges.of(cohort.phenotype), phenotype)
+        if edges.shuffle == "features":
+            x = fitted_x[_anybody(cohort.participant_ids, n_fitted, edges.random_state)]
         nobody = sparse.csr_array((n_fitted + n_new, n_new), dtype=np.float32)
         graph = sparse.hstack([sparse.vstack([from_tensor(self.adj), heard]), nobody], format="csr")
         adj = to_tensor(graph, layout="sparse" if self.adj.is_sparse else "dense")
-        both = torch.cat([self.x, torch.from_numpy(x).to(self.x.device)])
+        both = torch.cat([self.x[self.carries], torch.from_numpy(x).to(self.x.device)])
         return self._probabilities(both, adj.to(self.x.device))[n_fitted:]
+
+    def check_identity(self, cohort: Cohort, rows: np.ndarray) -> None:
+        """Refuse participants who have the id of a fitted one, by row, and other data."""
+        known = self.x[torch.from_numpy(rows).to(self.x.device)].cpu().numpy()
+        same = np.isclose(transform(self.features, cohort), known, rtol=1e-3, atol=1e-4)
+        others = np.array(cohort.participant_ids)[~same.all(axis=1)].tolist()
+        if others:
+            raise ValueError(
+                f"{len(others)} participants have the id of a fitted participant and other data: "
+                f"{others[:5]}. Give new participants ids of their own, for example "
+                "'study2-' + participant_id."
+            )
 
     def tensors(self) -> dict[str, Tensor]:
         """Return everything numeric, by name, for a model folder."""
         adj = (self.adj if self.adj.is_sparse else self.adj.to_sparse_coo()).coalesce()
         weights = {f"network.{name}": w for name, w in self.network.state_dict().items()}
-        return {"x": self.x, "adj.indices": adj.indices(), "adj.values": adj.values(), **weights}
+        graph = {"adj.indices": adj.indices(), "adj.values": adj.values()}
+        return {"x": self.x, "carries": self.carries, **graph, **weights}
 
     def facts(self) -> dict[str, Any]:
         """Return the rest, as JSON."""
@@ -127,4 +160,5 @@ class Member:
             adj=to_tensor(graph, layout=facts["layout"]).to(device),
             network=network.to(device).eval(),
             history=saved.tables["history"].set_index(["member", "epoch"]).loc[i],
+            carries=tensors.get("carries", torch.arange(len(x))).to(device),
         )

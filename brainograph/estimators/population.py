@@ -1,7 +1,6 @@
 """The population graph classifier: participants are nodes, unlabelled ones are predicted."""
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
@@ -20,12 +19,12 @@ from torch_geometric.data import Data
 
 from brainograph.cohort import Cohort
 from brainograph.estimators.labels import check_labels
-from brainograph.estimators.member import Member, transform
+from brainograph.estimators.member import Member, somebody_else, transform
 from brainograph.estimators.persistence import SavedModel, read_model, write_model
-from brainograph.estimators.population_edges import Joined, PopulationEdges
+from brainograph.estimators.population_edges import Joined, PopulationEdges, Shuffle
 from brainograph.estimators.training import l2_penalty, resolve_device, train
 from brainograph.estimators.validation_split import validation_split
-from brainograph.graphs.population import CATEGORICAL, CONTINUOUS, Metric, isolated
+from brainograph.graphs.population import CATEGORICAL, CONTINUOUS, Metric
 from brainograph.nn.adjacency import Layout, from_tensor, to_tensor
 from brainograph.nn.population_gcn import PopulationGCN
 from brainograph.preprocessing.edges import Edges
@@ -77,6 +76,10 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         Distance of the features.
     n_neighbors : int, optional
         Keep each participant's strongest edges; all edges by default.
+    shuffle : {"none", "edges", "features"}
+        Two controls: ``"edges"`` rewires who is joined to whom and keeps everybody's number of
+        edges (:func:`~brainograph.graphs.rewire.rewire`); ``"features"`` keeps the edges and
+        gives everybody the features of somebody else.
     allow_diagnostic : bool
         Whether phenotypes that follow from the diagnosis may make edges.
     optimizer : {"adam", "lbfgs"}
@@ -153,6 +156,7 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         combine: Joined = "product",
         metric: Metric = "correlation",
         n_neighbors: int | None = None,
+        shuffle: Shuffle = "none",
         allow_diagnostic: bool = False,
         optimizer: Optimizer = "adam",
         lr: float = 0.005,
@@ -180,6 +184,7 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         self.combine = combine
         self.metric = metric
         self.n_neighbors = n_neighbors
+        self.shuffle = shuffle
         self.allow_diagnostic = allow_diagnostic
         self.optimizer = optimizer
         self.lr = lr
@@ -228,7 +233,9 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         self._labelled = labels != -1
         target = np.where(labels == -1, -1, np.searchsorted(self.classes_, labels))
         self._members = self._fit_members(cohort, target)
-        self.n_isolated_ = self._count_isolated()
+        self.n_isolated_ = self._edges().count_isolated(
+            self.graph_, self._phenotype, self._labelled
+        )
         return self
 
     def _check_settings(self) -> None:
@@ -252,6 +259,8 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
             self.combine,
             self.metric,
             self.n_neighbors,
+            self.shuffle,
+            self.random_state,
         )
         check_phenotypes(edges.columns, allow_diagnostic=self.allow_diagnostic)
         return edges
@@ -298,7 +307,10 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         sigma = edges.fit_sigma(x[rows])
         graph = edges.join(x, cohort.phenotype, sigma)
         adj = to_tensor(graph, layout=self.layout).to(device)
-        batch = Data(x=torch.from_numpy(x).to(device), adj=adj)
+        carries = np.arange(len(x))
+        if self.shuffle == "features":
+            carries = somebody_else(len(x), random_state=self.random_state)
+        batch = Data(x=torch.from_numpy(x[carries]).to(device), adj=adj)
         labels = torch.from_numpy(target).to(device)
         learn = torch.from_numpy(np.sort(rows)).to(device)
         with torch.random.fork_rng():
@@ -325,7 +337,8 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
                 patience=self.patience,
                 progress=self.progress,
             )
-        return Member(features, sigma, batch.x, adj, network, history)
+        own, carried = (torch.from_numpy(array).to(device) for array in (x, carries))
+        return Member(features, sigma, own, adj, network, history, carried)
 
     def _new_features(self) -> TransformerMixin:
         if self.features is None:
@@ -350,19 +363,6 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
                 network.parameters(), max_iter=20, history_size=20, line_search_fn="strong_wolfe"
             )
         return torch.optim.Adam(network.parameters(), lr=self.lr)
-
-    def _count_isolated(self) -> int:
-        if self.combine == "none":
-            return 0
-        count = int(isolated(self.graph_).sum())
-        if count:
-            warnings.warn(
-                f"{count} of {len(self.participant_ids_)} participants share no phenotype "
-                "with anybody and are predicted from their own features alone. Add a phenotype "
-                'that joins them, or write combine="similarity".',
-                stacklevel=3,
-            )
-        return count
 
     @property
     def graph_(self) -> sparse.csr_array:
@@ -408,7 +408,8 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "_members")
         check_regions(self.region_names_, cohort.regions.index.tolist())
         rows = self._rows(cohort)
-        self._check_identity(cohort[rows >= 0], rows[rows >= 0])
+        if (rows >= 0).any():
+            self._members[0].check_identity(cohort[rows >= 0], rows[rows >= 0])
         new = np.flatnonzero(rows < 0)
         proba = np.zeros((len(cohort), len(self.classes_)))
         for member in self._members:
@@ -420,21 +421,6 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
     def predict(self, cohort: Cohort) -> np.ndarray:
         """Return the most probable class (S,)."""
         return self.classes_[self.predict_proba(cohort).argmax(axis=1)]
-
-    def _check_identity(self, cohort: Cohort, rows: np.ndarray) -> None:
-        """Refuse participants who have the id of a fitted one and other data."""
-        if not len(rows):
-            return
-        member = self._members[0]
-        known = member.x[torch.from_numpy(rows).to(member.x.device)].cpu().numpy()
-        same = np.isclose(transform(member.features, cohort), known, rtol=1e-3, atol=1e-4)
-        others = np.array(cohort.participant_ids)[~same.all(axis=1)].tolist()
-        if others:
-            raise ValueError(
-                f"{len(others)} participants have the id of a fitted participant and other data: "
-                f"{others[:5]}. Give new participants ids of their own, for example "
-                "'study2-' + participant_id."
-            )
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the fitted model as a folder that :meth:`load` opens without running code.

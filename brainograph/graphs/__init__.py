@@ -1,7 +1,7 @@
 """Graphs of one brain, and the graph of a population.
 
-All but :mod:`~brainograph.graphs.population` and its :mod:`~brainograph.graphs.affinity` sees one
-subject at a time and cannot leak.
+All but :mod:`~brainograph.graphs.population`, its :mod:`~brainograph.graphs.affinity` and its
+null, :mod:`~brainograph.graphs.rewire`, sees one subject at a time and cannot leak.
 """
 
 from brainograph.graphs.affinity import mean_distance, phenotype_agreement, similarity
@@ -9,19 +9,23 @@ from brainograph.graphs.brain import brain_graph, dynamic_brain_graph, to_networ
 from brainograph.graphs.measures import graph_measures
 from brainograph.graphs.node_features import alff, node_features, series_moments
 from brainograph.graphs.population import attach, isolated, population_graph
+from brainograph.graphs.rewire import draw_neighbors, moved_share, rewire
 from brainograph.graphs.sparsify import sparsify
 
 __all__ = [
     "alff",
     "attach",
     "brain_graph",
+    "draw_neighbors",
     "dynamic_brain_graph",
     "graph_measures",
     "isolated",
     "mean_distance",
+    "moved_share",
     "node_features",
     "phenotype_agreement",
     "population_graph",
+    "rewire",
     "series_moments",
     "similarity",
     "sparsify",

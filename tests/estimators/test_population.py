@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import skops.io
 import torch
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
@@ -23,6 +24,9 @@ def cohort():
 @pytest.fixture(scope="module")
 def y(cohort):
     return cohort.phenotype["diagnosis"].to_numpy().astype(int)
+
+
+SITE = "site02"
 
 
 def make(**settings):
@@ -125,6 +129,7 @@ def test_the_global_random_state_is_left_alone(cohort, y):
     ("settings", "message"),
     [
         ({"validation_fraction": 15}, r"validation_fraction must be in \[0, 1\), got 15"),
+        ({"shuffle": "labels"}, "shuffle must be one of .*got 'labels'"),
         ({"combine": "sum"}, "combine must be one of .*got 'sum'"),
         ({"conv": "cheby"}, "conv must be one of gcn, cheb, sage, gat.*got 'cheby'"),
         ({"layout": "csr"}, "layout must be one of"),
@@ -201,6 +206,115 @@ def test_new_participants_without_an_edge_are_said(cohort, y):
     model = make(categorical=("site",), continuous={}).fit(cohort[:40], y[:40])
     with pytest.warns(UserWarning, match="2 new participants share no phenotype"):
         model.predict_proba(cohort.assign(phenotype=elsewhere)[40:42])
+
+
+@pytest.mark.parametrize("regime", ["transductive", "inductive"])
+def test_people_without_an_edge_are_predicted_and_told_why(cohort, y, regime):
+    """A site edge alone, and everybody of one site held out: leave-one-site-out."""
+    held_out = (cohort.phenotype["site"] == SITE).to_numpy()
+    n_held_out = held_out.sum()
+    model = make(categorical=("site",), continuous={})
+    if regime == "transductive":  # they know each other, and nobody with a label
+        with pytest.warns(UserWarning, match=f"their site {SITE}") as caught:
+            proba = model.fit(cohort, np.where(held_out, -1, y)).predict_proba(cohort[held_out])
+        expected = (
+            f"{n_held_out} participants without a label are joined only to others without one "
+            f"(nobody there has their site {SITE}): edges bring them nothing from those who are "
+            "learnt from. Leave site out of categorical, and join them by a phenotype that is "
+            "known everywhere, for example continuous={'age': 2.0}."
+        )
+    else:
+        model.fit(cohort[~held_out], y[~held_out])
+        with pytest.warns(UserWarning, match=f"their site {SITE}") as caught:
+            proba = model.predict_proba(cohort[held_out])
+        expected = (
+            f"{n_held_out} new participants share no phenotype with any fitted one (nobody there "
+            f"has their site {SITE}) and are predicted from their own features alone. Leave site "
+            "out of categorical, and join them by a phenotype that is known everywhere, for "
+            "example continuous={'age': 2.0}."
+        )
+    assert [str(warning.message) for warning in caught] == [expected]
+    assert np.allclose(proba.sum(axis=1), 1)
+    assert proba[:, 0].std() > 0
+
+
+def test_the_only_one_of_a_site_is_isolated(cohort, y):
+    site = cohort.phenotype["site"].where(np.arange(50) != 7, "elsewhere")
+    model = make(categorical=("site",), continuous={})
+    with pytest.warns(UserWarning, match=r"1 of 50 participants.*their site elsewhere\).*Leave"):
+        model.fit(cohort.assign(phenotype=cohort.phenotype.assign(site=site)), y)
+    assert model.n_isolated_ == 1
+
+
+def test_sites_that_were_held_out_are_no_matter_where_age_joins(cohort, y, recwarn):
+    held_out = (cohort.phenotype["site"] == SITE).to_numpy()
+    known = cohort.assign(phenotype=cohort.phenotype.assign(age=20.0))
+    make(categorical=("site",)).fit(known[~held_out], y[~held_out]).predict_proba(known[held_out])
+    make(categorical=("site",)).fit(known, np.where(held_out, -1, y))
+    assert not recwarn.list
+
+
+class TestShuffled:
+    """The same network with shuffled edges, and with features of somebody else."""
+
+    @pytest.fixture(params=["edges", "features"])
+    def shuffled(self, request):
+        return make(shuffle=request.param)
+
+    def test_degrees_are_kept_and_others_are_joined(self, cohort, y):
+        plain, rewired = (make(shuffle=how).fit(cohort, y).graph_ for how in ("none", "edges"))
+        assert np.array_equal((plain != 0).sum(axis=1), (rewired != 0).sum(axis=1))
+        assert (plain != 0).multiply(rewired != 0).sum() < 0.8 * plain.nnz
+        assert np.array_equal(rewired.toarray(), rewired.toarray().T)
+
+    def test_edges_stay_where_features_are_permuted(self, cohort, y):
+        plain, permuted = (make(shuffle=how).fit(cohort, y) for how in ("none", "features"))
+        assert (plain.graph_ != permuted.graph_).nnz == 0
+        (member,) = permuted._members
+        carries = member.carries.numpy()
+        assert np.array_equal(np.sort(carries), np.arange(50))
+        assert (carries != np.arange(50)).all()
+        assert torch.equal(member.x, plain._members[0].x)
+
+    def test_without_edges_everybody_is_alone(self, cohort, y, shuffled):
+        assert shuffled.set_params(combine="none").fit(cohort, y).graph_.nnz == 0
+
+    def test_row_order_changes_nothing(self, cohort, y, rng, shuffled):
+        visible, order = np.where(np.arange(50) % 3 == 0, -1, y), rng.permutation(50)
+        straight = shuffled.fit(cohort[:40], visible[:40]).predict_proba(cohort)
+        rows = order[order < 40]
+        again = clone(shuffled).fit(cohort[rows], visible[rows])
+        assert np.array_equal(again.predict_proba(cohort), straight)
+
+    def test_hidden_labels_change_nothing(self, cohort, y, shuffled):
+        hidden = np.arange(50) % 4 == 0
+        predictions = []
+        for truth in (y, 1 - y):
+            table = cohort.phenotype.assign(diagnosis=np.where(hidden, truth, y))
+            model = clone(shuffled).fit(cohort.assign(phenotype=table), np.where(hidden, -1, y))
+            predictions.append(model.predict_proba(cohort))
+        assert np.array_equal(*predictions)
+
+    def test_a_new_participant_is_predicted_alike_in_any_company(self, cohort, y, shuffled):
+        model = shuffled.fit(cohort[:40], y[:40])
+        together = model.predict_proba(cohort[40:])
+        alone = np.concatenate([model.predict_proba(cohort[i]) for i in range(40, 50)])
+        assert np.allclose(together, alone, atol=1e-6)
+
+    def test_saved_and_loaded(self, cohort, y, shuffled, tmp_path):
+        model = shuffled.fit(cohort[:40], y[:40])
+        loaded = PopulationGraphClassifier.load(model.save(tmp_path / "m"))
+        assert np.allclose(loaded.predict_proba(cohort), model.predict_proba(cohort), atol=1e-7)
+        assert loaded.shuffle == model.shuffle
+
+    def test_own_features_of_a_new_participant_count_only_for_edges(self, cohort, y):
+        model = make(shuffle="features", combine="phenotype").fit(cohort[:40], y[:40])
+        other = cohort.assign(connectivity={"fc": np.roll(cohort.connectivity["fc"], 1, axis=0)})
+        assert np.array_equal(model.predict_proba(cohort[40:]), model.predict_proba(other[40:]))
+
+    def test_a_graph_of_all_pairs_cannot_be_rewired(self, cohort, y):
+        with pytest.warns(UserWarning, match="only 0% of the edges could be moved.*n_neighbors="):
+            make(combine="similarity", shuffle="edges").fit(cohort, y)
 
 
 class TestSavedModel:
