@@ -100,6 +100,7 @@ class PopulationGraph(_Section):
     combine: Literal["product", "similarity", "phenotype", "none"] = "product"
     metric: Literal["correlation", "cosine", "euclidean"] = "correlation"
     n_neighbors: Count | None = None
+    shuffle: Literal["none", "edges", "features"] = "none"
     allow_diagnostic: bool = False
     optimizer: Literal["adam", "lbfgs"] = "adam"
     lr: Positive = 0.005
