@@ -2,6 +2,7 @@
 
 import shlex
 import warnings
+from collections.abc import Sequence
 from typing import Any, assert_never
 
 import numpy as np
@@ -9,8 +10,10 @@ import pandas as pd
 import yaml
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from brainograph.cohort import Cohort
 from brainograph.config.load import ConfigError
@@ -19,8 +22,13 @@ from brainograph.config.schema import (
     EdgesBlock,
     Experiment,
     Features,
+    Label,
+    Linear,
     MeasuresBlock,
+    Model,
     PhenotypesBlock,
+    PopulationGraph,
+    SubjectGraph,
     TangentBlock,
 )
 from brainograph.estimators.population import PopulationGraphClassifier
@@ -30,6 +38,7 @@ from brainograph.preprocessing.block_scaler import BlockScaler
 from brainograph.preprocessing.centering import CenterBy
 from brainograph.preprocessing.edges import Edges
 from brainograph.preprocessing.measures import Measures
+from brainograph.preprocessing.parcellation import Parcellation
 from brainograph.preprocessing.phenotypes import Phenotypes, check_phenotypes
 from brainograph.preprocessing.selection import RidgeRFE
 from brainograph.preprocessing.tangent import TangentSpace
@@ -46,25 +55,41 @@ def check_cohort(experiment: Experiment, cohort: Cohort) -> None:
         With one line for each mistake.
     """
     model = experiment.model
-    edges = _edge_phenotypes(experiment)
-    columns = {
-        "model.categorical": [name for name in model.categorical if name in edges],
-        "model.continuous": [name for name in model.continuous if name in edges],
-    }
-    mistakes = _leaks("model", edges, model.allow_diagnostic, experiment)
+    edges = _edge_phenotypes(model)
+    columns: dict[str, list[str]] = {}
+    mistakes: list[str] = []
+    if isinstance(model, PopulationGraph):
+        columns["model.categorical"] = [name for name in model.categorical if name in edges]
+        columns["model.continuous"] = [name for name in model.continuous if name in edges]
+        mistakes = _leaks("model", edges, model.allow_diagnostic, experiment)
     for i, block in enumerate(experiment.features.blocks):
         key = f"features.blocks.{i}"
-        used = {
-            f"{key}.columns": block.columns if isinstance(block, PhenotypesBlock) else [],
-            f"{key}.center_by": [block.center_by] if block.center_by else [],
-        }
+        used = {f"{key}.columns": block.columns if isinstance(block, PhenotypesBlock) else []}
+        if block.harmonize is not None:
+            used[f"{key}.harmonize.site"] = [block.harmonize.site]
+            used[f"{key}.harmonize.covariates"] = block.harmonize.covariates
         allow = isinstance(block, PhenotypesBlock) and block.allow_diagnostic
         for name, names in used.items():
             mistakes += _leaks(name, names, allow, experiment)
+        if block.harmonize is not None and block.harmonize.controls is not None:
+            used[f"{key}.harmonize.controls"] = [block.harmonize.controls]
         columns.update(used)
-        mistakes += [f"{key}{mistake}" for mistake in _lacking_data(block, cohort)]
+        mistakes += [f"{key}{mistake}" for mistake in _lacking_part(block, cohort)]
     mistakes += _lacking(columns, cohort)
     _refuse(mistakes)
+
+
+def _lacking_part(block: Block, cohort: Cohort) -> list[str]:
+    """Say what a block asks of the cohort, or of one of its parcellations, in vain."""
+    if block.parcellation is None:
+        return _lacking_data(block, cohort)
+    if block.parcellation not in cohort.parcellations:
+        there = ", ".join(cohort.parcellations) or "none"
+        return [
+            f".parcellation: no {block.parcellation!r}, the cohort has {there}. Add it: "
+            "brainograph merge OUT MAIN_COHORT OTHER_COHORT."
+        ]
+    return _lacking_data(block, cohort.parcellations[block.parcellation])
 
 
 def _lacking_data(block: Block, cohort: Cohort) -> list[str]:
@@ -126,7 +151,11 @@ def _leaks(
 
 
 def make_labels(experiment: Experiment, cohort: Cohort) -> np.ndarray:
-    """Return 1, 0 and, for every other value of the target column, -1 (S,)."""
+    """Return the target of each participant (S,).
+
+    Two classes are 1 and 0, several are 0, 1, ..., K - 1 in their order, and every other value is
+    -1; of a number the unknown is NaN.
+    """
     target = experiment.target
     if target.column not in cohort.phenotype:
         raise ConfigError(
@@ -134,6 +163,10 @@ def make_labels(experiment: Experiment, cohort: Cohort) -> np.ndarray:
             f"{cohort.phenotype.columns.tolist()}. Write --set target.column=NAME."
         )
     column = cohort.phenotype[target.column]
+    if target.number:
+        return _numbers(column)
+    if target.classes is not None:
+        return _classes(column, target.classes)
     positive, negative = _equals(column, target.positive), _equals(column, target.negative)
     if not positive.any() or not negative.any():
         counts = column.convert_dtypes().astype(object).value_counts().to_dict()
@@ -146,6 +179,27 @@ def make_labels(experiment: Experiment, cohort: Cohort) -> np.ndarray:
             f"--set {shlex.quote(f'target.{side}={example}')}."
         )
     return np.select([positive, negative], [1, 0], default=-1)
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
+    if np.isfinite(numbers).sum() < 2 or np.nanstd(numbers) == 0:
+        raise ConfigError(
+            f"target: {column.name!r} holds no two different numbers. Choose a column of numbers, "
+            "or leave out target.number to predict classes."
+        )
+    return numbers
+
+
+def _classes(column: pd.Series, classes: Sequence[Label]) -> np.ndarray:
+    members = [_equals(column, value) for value in classes]
+    empty = [value for value, rows in zip(classes, members, strict=True) if not rows.any()]
+    if empty:
+        counts = column.convert_dtypes().astype(object).value_counts().to_dict()
+        raise ConfigError(
+            f"target.classes: nobody has {empty} in {column.name!r}, which holds {_some(counts)}."
+        )
+    return np.select(members, list(range(len(classes))), default=-1)
 
 
 def _some(counts: dict[Any, int]) -> str:
@@ -161,28 +215,57 @@ def _equals(column: pd.Series, value: int | str) -> np.ndarray:
     return (column.astype(str) == str(value)).to_numpy()
 
 
-def make_model(experiment: Experiment, *, memory: str | None = None) -> PopulationGraphClassifier:
+def make_model(experiment: Experiment, *, memory: str | None = None) -> BaseEstimator:
     """Return the unfitted model; ``memory`` is a folder that keeps tangent spaces."""
-    return PopulationGraphClassifier(
-        make_features(experiment.features, memory=memory), **experiment.model.model_dump()
-    )
-
-
-def _edge_phenotypes(experiment: Experiment) -> list[str]:
-    """Return the phenotypes that join participants; the phenotype control may know them too."""
     model = experiment.model
-    joins = model.combine in ("product", "phenotype")
-    return [*model.categorical, *model.continuous] if joins else []
+    match model:
+        case PopulationGraph():
+            _refuse_number(experiment)
+            features = make_features(experiment.features, memory=memory)
+            return PopulationGraphClassifier(features, **model.model_dump(exclude={"kind"}))
+        case Linear():
+            return _linear(model, experiment, make_features(experiment.features, memory=memory))
+        case SubjectGraph():
+            raise NotImplementedError
+        case _:
+            assert_never(model)
+
+
+def _refuse_number(experiment: Experiment) -> None:
+    if experiment.target.number:
+        raise ConfigError(
+            "target.number: a population graph predicts classes. Write `model: {kind: linear}` "
+            "or `model: {kind: subject_graph, network: ...}`."
+        )
+
+
+def _linear(model: Linear, experiment: Experiment, features: Pipeline) -> BaseEstimator:
+    """Return a linear model on the features; C is the inverse of the penalty everywhere."""
+    if experiment.target.number:
+        return Pipeline([("features", features), ("ridge", Ridge(alpha=1 / model.C))])
+    classifier = {
+        "logistic": LogisticRegression(C=model.C, max_iter=1000),
+        "ridge": RidgeClassifier(alpha=1 / model.C),
+        "svm": SVC(kernel="linear", C=model.C),
+    }[model.classifier]
+    return Pipeline([("features", features), (model.classifier, classifier)])
+
+
+def _edge_phenotypes(model: Model) -> list[str]:
+    """Return the phenotypes that join participants; the phenotype control may know them too."""
+    if not isinstance(model, PopulationGraph) or model.combine not in ("product", "phenotype"):
+        return []
+    return [*model.categorical, *model.continuous]
 
 
 def make_models(
     experiment: Experiment, cohort: Cohort, *, memory: str | None = None
 ) -> dict[str, BaseEstimator]:
-    """Return the model, as ``population_graph``, and its controls."""
+    """Return the model, named after its kind, and its controls."""
     model = make_model(experiment, memory=memory)
     edges = [b.connectivity for b in experiment.features.blocks if isinstance(b, EdgesBlock)]
     target = experiment.target.column
-    phenotypes = ["site", "age", "sex", *_edge_phenotypes(experiment)]
+    phenotypes = ["site", "age", "sex", *_edge_phenotypes(experiment.model)]
     with warnings.catch_warnings():
         if experiment.controls != "default":
             warnings.simplefilter("ignore")  # what is not asked for is not missed
@@ -202,7 +285,7 @@ def make_models(
                 f"{sorted(controls)}, or write `controls: default`."
             )
         controls = {name: controls[name] for name in experiment.controls}
-    return {"population_graph": model, **controls}
+    return {experiment.model.kind: model, **controls}
 
 
 def make_splits(experiment: Experiment, cohort: Cohort, y: np.ndarray) -> Splits:
@@ -247,8 +330,10 @@ def make_features(features: Features, *, memory: str | None = None) -> Pipeline:
 
 def _scaled_block(block: Block, scale: str, memory: str | None) -> Pipeline:
     values = _block(block, memory)
-    if block.center_by is not None:
-        values = CenterBy(values, by=block.center_by)
+    if block.parcellation is not None:
+        values = Parcellation(block.parcellation, values)
+    if block.harmonize is not None:
+        values = CenterBy(values, by=block.harmonize.site)
     steps = [("values", values)]
     if scale == "block":
         steps.append(("scale", BlockScaler()))

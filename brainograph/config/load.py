@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from brainograph.config.schema import Experiment
+from brainograph.config.schema import Experiment, PopulationGraph
 from brainograph.files import replace_on_success
 
 __all__ = ["ConfigError", "load_config", "save_config"]
@@ -89,7 +89,10 @@ def _override(content: dict[str, Any], override: str) -> None:
 
 def _explain(content: Any, mistake: Any) -> str:
     """Return one line: where, what was given, what is allowed."""
-    where = ".".join(str(part) for part in mistake["loc"])
+    where = ".".join(str(part) for part in _written(mistake["loc"]))
+    if mistake["type"] == "union_tag_invalid":
+        given = mistake["ctx"]["tag"]
+        return f"{where}.kind: must be one of {mistake['ctx']['expected_tags']}, got {given!r}"
     if mistake["type"] == "extra_forbidden":
         *parents, key = mistake["loc"]
         known = _keys(parents)
@@ -99,6 +102,12 @@ def _explain(content: Any, mistake: Any) -> str:
     if mistake["type"] == "missing":
         return f"{where}: is missing. Write `{where}: ...` or --set {where}=..."
     return f"{where}: {mistake['msg'].removeprefix('Value error, ')}, got {mistake['input']!r}"
+
+
+def _written(loc: Sequence[int | str]) -> list[int | str]:
+    """Return a place as it stands in the file, without the kind of the model."""
+    kinds = {_kind(model) for model in _blocks(PopulationGraph)}
+    return [p for i, p in enumerate(loc) if not (i == 1 and loc[0] == "model" and p in kinds)]
 
 
 def _keys(parents: Sequence[int | str]) -> list[str]:

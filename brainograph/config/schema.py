@@ -1,9 +1,9 @@
 """What an experiment file may say: every key, its range and its default."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 __all__ = ["Experiment"]
 
@@ -21,55 +21,75 @@ class _Section(BaseModel):
 
 
 class Target(_Section):
-    """The label: a phenotype column and its two classes; other values are unlabelled."""
+    """What is predicted: two classes of a phenotype column, several, or its number.
+
+    Participants with another value, or none, are unlabelled.
+    """
 
     column: str = "diagnosis"
     positive: Label = 1
     negative: Label = 0
+    classes: list[Label] | None = Field(default=None, min_length=3)
+    number: bool = False
 
     @model_validator(mode="after")
-    def _differ(self) -> Self:
+    def _agree(self) -> Self:
         if self.positive == self.negative:
             raise ValueError("positive and negative must differ")
+        if self.number and self.classes is not None:
+            raise ValueError("number: true and classes exclude each other")
+        if self.classes is not None and len(set(map(str, self.classes))) < len(self.classes):
+            raise ValueError("classes must differ")
         return self
 
 
-class EdgesBlock(_Section):
+class Harmonize(_Section):
+    """Take away what a scanner adds, by :class:`~brainograph.preprocessing.Harmonized`."""
+
+    method: Literal["center", "combat", "mida"]
+    site: str = "site"
+    covariates: list[str] = []
+    unseen: Literal["pooled", "unlabelled", "controls"] = "pooled"
+    controls: str | None = None
+    n_components: Count | None = None
+
+
+class _Block(_Section):
+    """What all blocks of features share."""
+
+    weight: Positive = 1.0
+    harmonize: Harmonize | None = None
+    parcellation: str | None = None
+
+
+class EdgesBlock(_Block):
     """The upper triangle of a connectivity matrix."""
 
     kind: Literal["edges"]
     connectivity: str = "fc"
     fisher_z: bool = True
-    weight: Positive = 1.0
-    center_by: str | None = None
 
 
-class TangentBlock(_Section):
+class TangentBlock(_Block):
     """Tangent space at the training participants' mean covariance."""
 
     kind: Literal["tangent"]
     shrinkage: Literal["ledoit_wolf", "oas"] | Fraction | None = "ledoit_wolf"
-    weight: Positive = 1.0
-    center_by: str | None = None
 
 
-class MeasuresBlock(_Section):
+class MeasuresBlock(_Block):
     """Regional measures such as thickness."""
 
     kind: Literal["measures"]
     names: list[str] | None = None
-    weight: Positive = 1.0
-    center_by: str | None = None
 
 
-class PhenotypesBlock(_Section):
+class PhenotypesBlock(_Block):
     """Phenotypes as features of the node."""
 
     kind: Literal["phenotypes"]
     columns: list[str]
     allow_diagnostic: bool = False
-    weight: Positive = 1.0
-    center_by: str | None = None
 
 
 Block = Annotated[
@@ -86,9 +106,16 @@ class Features(_Section):
     n_features: Count = 2000
 
 
+def _kind(model: Any) -> str:
+    """Return the kind of a model; a file that names none means a population graph."""
+    named = model.get("kind") if isinstance(model, dict) else getattr(model, "kind", None)
+    return named or "population_graph"
+
+
 class PopulationGraph(_Section):
     """Settings of :class:`~brainograph.estimators.PopulationGraphClassifier`, by its names."""
 
+    kind: Literal["population_graph"] = "population_graph"
     conv: str = "cheb"
     hidden_channels: Count = 16
     num_layers: Annotated[int, Field(ge=0)] = 1
@@ -116,6 +143,46 @@ class PopulationGraph(_Section):
     random_state: int = 0
 
 
+class Linear(_Section):
+    """A linear model of scikit-learn on the features; for a number, ridge regression.
+
+    ``transductive`` lets features that need no labels, such as MIDA, learn from all participants.
+    """
+
+    kind: Literal["linear"]
+    classifier: Literal["logistic", "ridge", "svm"] = "logistic"
+    C: Positive = 1.0
+    transductive: bool = False
+
+
+class SubjectGraph(_Section):
+    """A network of :mod:`brainograph.nn` that sees one participant at a time."""
+
+    kind: Literal["subject_graph"]
+    network: str
+    params: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+
+
+Model = Annotated[
+    Annotated[PopulationGraph, Tag("population_graph")]
+    | Annotated[Linear, Tag("linear")]
+    | Annotated[SubjectGraph, Tag("subject_graph")],
+    Discriminator(_kind),
+]
+
+
+class Search(_Section):
+    """Nested search: parameters chosen by an inner cross-validation of the training rows."""
+
+    space: dict[str, Any]
+    method: Literal["grid", "random", "optuna"] = "grid"
+    n_trials: Count = 20
+    inner_splits: Annotated[int, Field(ge=2)] = 5
+    scoring: Literal["roc_auc", "balanced_accuracy", "neg_log_loss"] = "roc_auc"
+    random_state: int = 0
+
+
 class CrossValidation(_Section):
     """The folds."""
 
@@ -126,6 +193,7 @@ class CrossValidation(_Section):
     group: str | None = None
     min_site_size: Count = 1
     splits: Path | None = None
+    threshold: Literal["fixed", "tuned"] = "fixed"
     random_state: int = 0
 
 
@@ -136,9 +204,10 @@ class Experiment(_Section):
     cohort: Path
     target: Target = Target()
     features: Features = Features()
-    model: PopulationGraph = PopulationGraph()
+    model: Model = PopulationGraph()
+    search: Search | None = None
     cross_validation: CrossValidation = CrossValidation()
-    regimes: list[Literal["transductive", "inductive"]] = Field(
+    regimes: list[Literal["transductive", "inductive", "single_query"]] = Field(
         default=["transductive"], min_length=1
     )
     controls: list[str] | Literal["default"] = "default"

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from brainograph.cohort import Cohort
+from brainograph.cohort_merge import merge
 from brainograph.config import ConfigError, Experiment
 from brainograph.config.build import (
     check_cohort,
@@ -216,12 +217,16 @@ class TestCheckCohort:
     @pytest.mark.parametrize(
         ("column", "message"),
         [
-            ("scanner", "features.blocks.0.center_by: the cohort has no phenotype scanner"),
-            ("diagnosis", "features.blocks.0.center_by: 'diagnosis' is what is predicted"),
+            ("scanner", "features.blocks.0.harmonize.site: the cohort has no phenotype scanner"),
+            ("diagnosis", "features.blocks.0.harmonize.site: 'diagnosis' is what is predicted"),
         ],
     )
     def test_what_features_are_centred_by(self, cohort, column, message):
-        experiment = make(features={"blocks": [{"kind": "edges", "center_by": column}]})
+        experiment = make(
+            features={
+                "blocks": [{"kind": "edges", "harmonize": {"method": "center", "site": column}}]
+            }
+        )
         with pytest.raises(ConfigError, match=message):
             check_cohort(experiment, cohort)
 
@@ -250,3 +255,37 @@ class TestCheckCohort:
         target = {"column": "sex", "positive": "female", "negative": "male"}
         models = make_models(make(target=target, model={"categorical": ["site"]}), cohort)
         assert models["phenotype"][0].columns == ["site", "age"]
+
+
+def test_labels_of_several_classes_and_of_a_number(cohort):
+    several = with_column(cohort, ["AD", "CN", "MCI", None])
+    target = {"column": "group", "classes": ["CN", "MCI", "AD"]}
+    assert make_labels(make(target=target), several)[:4].tolist() == [2, 0, 1, -1]
+    with pytest.raises(ConfigError, match=r"nobody has \['FTD'\] in 'group', which holds 'AD'"):
+        make_labels(make(target=target | {"classes": ["CN", "AD", "FTD"]}), several)
+    ages = with_column(cohort, [20.5, np.nan, 31.0])
+    target = {"column": "group", "number": True}
+    np.testing.assert_array_equal(make_labels(make(target=target), ages)[:3], [20.5, np.nan, 31])
+    with pytest.raises(ConfigError, match="holds no two different numbers"):
+        make_labels(make(target=target), several)
+
+
+def test_a_linear_model_of_each_kind(cohort):
+    y = cohort.phenotype["diagnosis"].to_numpy()
+    for classifier in ("logistic", "ridge", "svm"):
+        model = make_model(make(model={"kind": "linear", "classifier": classifier, "C": 0.01}))
+        assert model.fit(cohort, y).predict(cohort).shape == (40,)
+    number = make(model={"kind": "linear"}, target={"column": "age", "number": True})
+    assert make_model(number).fit(cohort, y.astype(float)).predict(cohort).dtype.kind == "f"
+    with pytest.raises(ConfigError, match="a population graph predicts classes"):
+        make_model(make(target={"column": "age", "number": True}))
+
+
+def test_a_block_of_another_parcellation(cohort):
+    block = {"kind": "edges", "parcellation": "cc200"}
+    experiment = make(features={"blocks": [block]})
+    with pytest.raises(ConfigError, match=r"no 'cc200', the cohort has none.*brainograph merge"):
+        check_cohort(experiment, cohort)
+    both = merge({"ho": cohort, "cc200": simulate_cohort(n_subjects=40, n_regions=6)})
+    check_cohort(experiment, both)
+    assert make_features(experiment.features).fit_transform(both).shape == (40, 15)

@@ -57,7 +57,7 @@ def test_the_model_section_is_the_classifier(load):
         for name, parameter in parameters.items()
         if name not in ("features", "progress")
     }
-    model = PopulationGraph().model_dump()
+    model = PopulationGraph().model_dump(exclude={"kind"})
     assert set(model) == set(expected)
     assert expected.pop("continuous") is None  # the classifier's None is this table
     assert model.pop("continuous") == PopulationGraphClassifier()._edges().continuous
@@ -80,7 +80,10 @@ def test_the_model_section_is_the_classifier(load):
             "features: {blocks: [{kind: edges}, {kind: phenotypes, column: [age]}]}",
             "features.blocks.1.phenotypes.columns: is missing. Write `features.blocks.1.",
         ),
-        ("features: {blocks: [{kind: edge}]}", "features.blocks.0: Input tag 'edge'"),
+        (
+            "features: {blocks: [{kind: edge}]}",
+            "features.blocks.0.kind: must be one of 'edges', 'tangent'",
+        ),
         ("features: {blocks: [{weight: 2}]}", "features.blocks.0: Unable to extract tag"),
         ("features: {blocks: []}", "features.blocks: List should have at least 1 item"),
         ("model: {dropout: high}", "model.dropout: Input should be a valid number, unable to"),
@@ -92,7 +95,7 @@ def test_the_model_section_is_the_classifier(load):
         ("model: cheb", "model: Input should be a valid dictionary or instance of"),
         ("cross_validation: {n_splits: 1}", "cross_validation.n_splits: Input should be greater"),
         ("cross_validation: {scheme: loso}", "cross_validation.scheme: Input should be 'strat"),
-        ("regimes: [transduction]", "regimes.0: Input should be 'transductive' or 'inductive'"),
+        ("regimes: [transduction]", "regimes.0: Input should be 'transductive', 'inductive' or"),
         ("regimes: []", "regimes: List should have at least 1 item"),
         (
             "target: {positive: 1, negative: 1}",
@@ -191,3 +194,23 @@ def test_the_resolved_config_comes_back_equal(path, tmp_path):
     content = yaml.safe_load((tmp_path / "resolved.yaml").read_text())
     assert set(content) == set(Experiment.model_fields)
     assert content["model"].keys() == PopulationGraph.model_fields.keys()
+
+
+def test_a_model_is_of_one_kind(load):
+    assert load(MINIMAL + "model: {kind: linear, C: 3}\n").model.C == 3
+    (line,) = refused(load, MINIMAL + "model: {kind: tree}")
+    assert line.startswith("model.kind: must be one of 'population_graph', 'linear', 'subject_gra")
+    (line,) = refused(load, MINIMAL + "model: {kind: linear, clasifier: svm}")
+    assert line == "model.clasifier: unknown key; did you mean classifier?"
+    (line,) = refused(load, MINIMAL + "model: {dropuot: .3}")
+    assert line == "model.dropuot: unknown key; did you mean dropout?"
+    (line,) = refused(load, MINIMAL + "features: {blocks: [{kind: edges, wieght: 2}]}")
+    assert line.endswith("unknown key; did you mean weight?")
+
+
+def test_a_target_is_two_classes_several_or_a_number(load):
+    assert load(MINIMAL + "target: {column: age, number: true}").target.number
+    (line,) = refused(load, MINIMAL + "target: {classes: [a, b, a]}")
+    assert "classes must differ" in line
+    (line,) = refused(load, MINIMAL + "target: {classes: [a, b, c], number: true}")
+    assert "exclude each other" in line
