@@ -35,12 +35,13 @@ from brainograph.estimators.population import PopulationGraphClassifier
 from brainograph.model_selection.controls import default_controls
 from brainograph.model_selection.splits import Splits, leave_one_site_out, repeated_stratified
 from brainograph.preprocessing.block_scaler import BlockScaler
-from brainograph.preprocessing.centering import CenterBy
 from brainograph.preprocessing.edges import Edges
+from brainograph.preprocessing.harmonization import Harmonized
 from brainograph.preprocessing.measures import Measures
 from brainograph.preprocessing.parcellation import Parcellation
 from brainograph.preprocessing.phenotypes import Phenotypes, check_phenotypes
 from brainograph.preprocessing.selection import RidgeRFE
+from brainograph.preprocessing.sites import SiteCentering
 from brainograph.preprocessing.tangent import TangentSpace
 
 __all__ = ["check_cohort", "make_labels", "make_model", "make_models", "make_splits"]
@@ -333,7 +334,7 @@ def _scaled_block(block: Block, scale: str, memory: str | None) -> Pipeline:
     if block.parcellation is not None:
         values = Parcellation(block.parcellation, values)
     if block.harmonize is not None:
-        values = CenterBy(values, by=block.harmonize.site)
+        values = Harmonized(values, SiteCentering(), site=block.harmonize.site, covariates=())
     steps = [("values", values)]
     if scale == "block":
         steps.append(("scale", BlockScaler()))
