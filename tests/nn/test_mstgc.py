@@ -1,0 +1,121 @@
+import pytest
+import torch
+from torch.nn import functional
+
+from brainograph.nn import BrainBatch
+from brainograph.nn.contrast import hsic
+from brainograph.nn.mstgc import MSTGC
+
+
+def make_batch(n=6, n_volumes=60, n_regions=5, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    series = torch.randn(n, n_volumes, n_regions, generator=generator)
+    lengths = torch.tensor([n_volumes - 7 * (i % 3) for i in range(n)])
+    for i, length in enumerate(lengths):
+        series[i, length:] = 0
+    matrix = torch.randn(n, n_regions, n_regions, generator=generator)
+    return BrainBatch(
+        series=series, lengths=lengths, connectivity={"morph": (matrix + matrix.mT) / 2}
+    )
+
+
+def make(**settings):
+    torch.manual_seed(0)
+    channels = settings.pop("channels", ("dynamic", "morph"))
+    return MSTGC(5, 2, channels=channels, window=20, step=8, **settings)
+
+
+def test_every_window_that_lies_inside_the_scan_is_read():
+    attention, owner = make().eval().channel_attention(make_batch())
+    # 1 + (T - 20) // 8 for scans of 60, 53 and 46 volumes
+    assert torch.bincount(owner).tolist() == [6, 5, 4, 6, 5, 4]
+    assert attention.shape == (30, 5, 3)
+    torch.testing.assert_close(attention.sum(-1), torch.ones(30, 5))
+
+
+def test_what_it_reads_is_said():
+    assert make().reads == ("series", "connectivity/morph")
+    assert MSTGC(5, 2, channels=("morph",), window=None).reads == ("connectivity/morph",)
+
+
+def test_all_channels_share_the_common_convolution():
+    net = make()
+    names = [name for name, _ in net.named_parameters() if name.startswith("common")]
+    assert len(names) == 4  # two layers of weight and bias, whatever the number of channels
+    assert make(shared=False).common is None
+    assert make(channels=("dynamic",)).common is None
+
+
+def test_without_weights_the_loss_is_cross_entropy():
+    net, batch, y = make(infomax=0, infomin=0).eval(), make_batch(), torch.tensor([0, 1] * 3)
+    torch.testing.assert_close(net.loss(batch, y), functional.cross_entropy(net(batch), y))
+    full = make().eval()
+    assert full.loss(batch, y) > functional.cross_entropy(full(batch), y)
+
+
+@pytest.mark.parametrize("estimator", ["hsic", "vclub"])
+def test_one_subject_can_be_trained_on(estimator):
+    net = make(infomin_estimator=estimator)
+    value = net.loss(make_batch(1), torch.tensor([1]))
+    value.backward()
+    assert torch.isfinite(value)
+
+
+def test_infomin_makes_the_channels_say_different_things():
+    batch, y = make_batch(12), torch.tensor([0, 1] * 6)
+
+    def dependence(weight):
+        net = make(infomin=weight, infomax=0, dropout=0)
+        optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+        for _ in range(30):
+            optimizer.zero_grad()
+            net.loss(batch, y).backward()
+            optimizer.step()
+        first, second, _ = net.encode(batch).views
+        return hsic(first, second).item()
+
+    assert dependence(5.0) < 0.5 * dependence(0.0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"temporal": "mean"},
+        {"attention": False},
+        {"shared": False},
+        {"channels": ("dynamic",)},
+        {"channels": ("dynamic", "lag:2", "morph")},
+    ],
+    ids=str,
+)
+def test_ablations_run(settings):
+    assert make(**settings).eval()(make_batch()).shape == (6, 2)
+
+
+def test_one_window_is_the_static_graph():
+    net = MSTGC(5, 2, channels=("dynamic",), window=None, temporal="mean").eval()
+    batch = make_batch(3)
+    assert net.channel_attention(batch)[0].shape == (3, 5, 1)
+    alone = torch.cat([net(batch[[i]].trim()) for i in range(3)])
+    torch.testing.assert_close(net(batch), alone, atol=1e-5, rtol=0)
+
+
+def test_the_order_of_windows_matters_to_the_lstm_only():
+    batch = make_batch(2, n_volumes=68)  # 68 and 61 volumes
+    swapped = batch.series.clone()
+    swapped[0, :20], swapped[0, 48:68] = batch.series[0, 48:68], batch.series[0, :20]
+    other = BrainBatch(series=swapped, lengths=batch.lengths)
+    nets = {
+        name: MSTGC(5, 2, channels=("dynamic",), window=20, step=48, temporal=name).eval()
+        for name in ("lstm", "mean")
+    }
+    with torch.no_grad():
+        change = {n: (net(batch)[0] - net(other)[0]).abs().max().item() for n, net in nets.items()}
+    assert change["mean"] < 1e-6 < change["lstm"]
+
+
+def test_scans_shorter_than_a_window_are_refused():
+    with pytest.raises(ValueError, match=r"46 volumes is shorter than a window of 50.*cohort\["):
+        MSTGC(5, 2, window=50)(make_batch())
+    with pytest.raises(ValueError, match="temporal must be one of"):
+        make(temporal="gru")
