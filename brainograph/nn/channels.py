@@ -92,7 +92,7 @@ def band_pass(series: Tensor, lengths: Tensor, t_r: Tensor, *, low: float, high:
     """
     if t_r is None or not torch.isfinite(t_r).all():
         raise ValueError(
-            "a frequency band needs the repetition time of every scan. Write it (in seconds) to the "
+            "a frequency band needs the repetition time of every scan. Write it (s) to the "
             "phenotype column repetition_time, or leave the band out of channels."
         )
     filtered = torch.zeros_like(series)
