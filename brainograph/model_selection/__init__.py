@@ -3,6 +3,7 @@
 from brainograph.model_selection.controls import default_controls
 from brainograph.model_selection.cross_validation import cross_validate
 from brainograph.model_selection.results import Results
+from brainograph.model_selection.search import SearchCV
 from brainograph.model_selection.splits import (
     Split,
     Splits,
@@ -12,6 +13,7 @@ from brainograph.model_selection.splits import (
 
 __all__ = [
     "Results",
+    "SearchCV",
     "Split",
     "Splits",
     "cross_validate",

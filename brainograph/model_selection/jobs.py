@@ -4,7 +4,8 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +23,7 @@ from brainograph.files import read_tsv, write_json, write_tsv
 from brainograph.model_selection.splits import Split, repeated_stratified
 from brainograph.model_selection.tasks import Task, hide, predict
 
-__all__ = ["Job", "Outcome", "Regime", "Threshold", "run_jobs", "sees_others"]
+__all__ = ["Job", "Outcome", "Regime", "Threshold", "one_thread", "run_jobs", "sees_others"]
 
 Regime = Literal["transductive", "inductive", "single_query"]
 Threshold = Literal["fixed", "tuned"]
@@ -73,10 +74,9 @@ class Job:
     def run(self, cohort: Cohort, y: np.ndarray) -> Outcome:
         """Fit on the training labels and predict the test participants."""
         train, test = self.split.rows(cohort)
-        threads, clock = torch.get_num_threads(), time.perf_counter()
-        torch.set_num_threads(1)  # the same numbers whatever the number of jobs
+        clock = time.perf_counter()
         try:
-            with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
+            with one_thread(), warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("default")
                 model = self._fit(cohort, y, train)
                 predicted = self._predict(model, cohort[test])
@@ -86,8 +86,6 @@ class Job:
             where = f"{self.name}, repeat {self.split.repeat}, fold {self.split.fold}"
             error.add_note(f"This happened while fitting {where}. Folds that were done are kept.")
             raise
-        finally:
-            torch.set_num_threads(threads)
         predicted.insert(0, "participant_id", list(self.split.test))
         predicted.insert(1, "model", self.name)
         predicted.insert(3, "repeat", self.split.repeat)
@@ -129,6 +127,18 @@ class Job:
             model = self._fit(people, labels, learnt)
             scores[left] = self._predict(model, people[left])["y_score"]
         return choose_threshold(labels, scores)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: the same numbers whatever the number of jobs."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def sees_others(model: BaseEstimator) -> bool:
