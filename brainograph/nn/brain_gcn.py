@@ -1,5 +1,6 @@
 """The design space of graph networks on one brain graph per participant, in one module."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -140,14 +141,15 @@ class BrainGCN(nn.Module):
         widths = [wide, *[hidden_channels] * num_layers]
         self.convs = nn.ModuleList(
             make_dense_conv(conv, before, after, negative_weights=sign == "signed")
-            for before, after in zip(widths, widths[1:], strict=False)
+            for before, after in itertools.pairwise(widths)
         )
         self.norms = nn.ModuleList(nn.LayerNorm(hidden_channels) for _ in self.convs)
         self.pools = nn.ModuleList()
         n_nodes = n_regions
         for _ in self.convs if pooling != "none" else ():
-            self.pools.append(_POOLS[pooling](hidden_channels, n_nodes, ratio))
-            n_nodes = self.pools[-1].n_nodes
+            pool = _POOLS[pooling](hidden_channels, n_nodes, ratio)
+            self.pools.append(pool)
+            n_nodes = pool.n_nodes
         self.dropout = nn.Dropout(dropout)
         read = hidden_channels * (2 if readout == "mean+max" else 1)
         if readout == "concat":

@@ -97,9 +97,10 @@ class DenseCheb(nn.Module):
 
 
 class DenseSAGE(nn.Module):
-    r"""GraphSAGE with a weighted mean: :math:`x_i W_1 + b + \sum_j A_{ij} x_j W_2 / \sum_j |A_{ij}|`.
+    r"""GraphSAGE with a weighted mean of the neighbours.
 
-    Hamilton, Ying and Leskovec, NeurIPS 2017. Weights may be negative.
+    :math:`x_i W_1 + b + \sum_j A_{ij} x_j W_2 / \sum_j |A_{ij}|`. Hamilton, Ying and Leskovec,
+    NeurIPS 2017. Weights may be negative.
 
     Examples
     --------
