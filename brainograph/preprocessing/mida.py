@@ -32,6 +32,10 @@ class MIDA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     :class:`~brainograph.estimators.TransductiveClassifier` declares; by itself it learns only from
     what ``fit`` is given, and a new row enters by its kernel with these, whatever its site.
 
+    The components come in the scale of the kernel, the largest first by far. Bring them to unit
+    scale as a block (:class:`~brainograph.preprocessing.BlockScaler`): standardised one by one,
+    noise would weigh as much as signal.
+
     Parameters
     ----------
     n_components : int
