@@ -11,7 +11,8 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from brainograph.cohort import Cohort
-from brainograph.config.build import check_cohort, make_labels, make_models, make_splits
+from brainograph.config.build import check_cohort, make_labels, make_splits
+from brainograph.config.models import make_models
 from brainograph.config.load import ConfigError
 from brainograph.config.schema import CrossValidation, Experiment
 from brainograph.files import read_tsv, replace_on_success, write_tsv

@@ -1,50 +1,32 @@
-"""From an experiment to labels, estimators and folds."""
+"""From an experiment to checks, labels and folds."""
 
 import shlex
-import warnings
 from collections.abc import Sequence
-from typing import Any, assert_never
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.feature_selection import SelectKBest
-from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
-from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 
 from brainograph.cohort import Cohort
 from brainograph.config.load import ConfigError
+from brainograph.config.models import edge_phenotypes
 from brainograph.config.schema import (
     Block,
     EdgesBlock,
     Experiment,
-    Features,
     Label,
-    Linear,
     MeasuresBlock,
-    Model,
     PhenotypesBlock,
     PopulationGraph,
     SubjectGraph,
     TangentBlock,
 )
-from brainograph.estimators.population import PopulationGraphClassifier
-from brainograph.model_selection.controls import default_controls
 from brainograph.model_selection.splits import Splits, leave_one_site_out, repeated_stratified
-from brainograph.preprocessing.block_scaler import BlockScaler
-from brainograph.preprocessing.edges import Edges
-from brainograph.preprocessing.harmonization import Harmonized
-from brainograph.preprocessing.measures import Measures
-from brainograph.preprocessing.parcellation import Parcellation
-from brainograph.preprocessing.phenotypes import Phenotypes, check_phenotypes
-from brainograph.preprocessing.selection import RidgeRFE
-from brainograph.preprocessing.sites import SiteCentering
-from brainograph.preprocessing.tangent import TangentSpace
+from brainograph.model_selection.tasks import strata
+from brainograph.preprocessing.phenotypes import check_phenotypes
 
-__all__ = ["check_cohort", "make_labels", "make_model", "make_models", "make_splits"]
+__all__ = ["check_cohort", "make_labels", "make_splits"]
 
 
 def check_cohort(experiment: Experiment, cohort: Cohort) -> None:
@@ -56,13 +38,16 @@ def check_cohort(experiment: Experiment, cohort: Cohort) -> None:
         With one line for each mistake.
     """
     model = experiment.model
-    edges = _edge_phenotypes(model)
+    edges = edge_phenotypes(model)
     columns: dict[str, list[str]] = {}
     mistakes: list[str] = []
     if isinstance(model, PopulationGraph):
         columns["model.categorical"] = [name for name in model.categorical if name in edges]
         columns["model.continuous"] = [name for name in model.continuous if name in edges]
         mistakes = _leaks("model", edges, model.allow_diagnostic, experiment)
+    if isinstance(model, SubjectGraph):
+        columns["model.phenotypes"] = model.phenotypes
+        mistakes = _leaks("model", model.phenotypes, model.allow_diagnostic, experiment)
     for i, block in enumerate(experiment.features.blocks):
         key = f"features.blocks.{i}"
         used = {f"{key}.columns": block.columns if isinstance(block, PhenotypesBlock) else []}
@@ -216,79 +201,6 @@ def _equals(column: pd.Series, value: int | str) -> np.ndarray:
     return (column.astype(str) == str(value)).to_numpy()
 
 
-def make_model(experiment: Experiment, *, memory: str | None = None) -> BaseEstimator:
-    """Return the unfitted model; ``memory`` is a folder that keeps tangent spaces."""
-    model = experiment.model
-    match model:
-        case PopulationGraph():
-            _refuse_number(experiment)
-            features = make_features(experiment.features, memory=memory)
-            return PopulationGraphClassifier(features, **model.model_dump(exclude={"kind"}))
-        case Linear():
-            return _linear(model, experiment, make_features(experiment.features, memory=memory))
-        case SubjectGraph():
-            raise NotImplementedError
-        case _:
-            assert_never(model)
-
-
-def _refuse_number(experiment: Experiment) -> None:
-    if experiment.target.number:
-        raise ConfigError(
-            "target.number: a population graph predicts classes. Write `model: {kind: linear}` "
-            "or `model: {kind: subject_graph, network: ...}`."
-        )
-
-
-def _linear(model: Linear, experiment: Experiment, features: Pipeline) -> BaseEstimator:
-    """Return a linear model on the features; C is the inverse of the penalty everywhere."""
-    if experiment.target.number:
-        return Pipeline([("features", features), ("ridge", Ridge(alpha=1 / model.C))])
-    classifier = {
-        "logistic": LogisticRegression(C=model.C, max_iter=1000),
-        "ridge": RidgeClassifier(alpha=1 / model.C),
-        "svm": SVC(kernel="linear", C=model.C),
-    }[model.classifier]
-    return Pipeline([("features", features), (model.classifier, classifier)])
-
-
-def _edge_phenotypes(model: Model) -> list[str]:
-    """Return the phenotypes that join participants; the phenotype control may know them too."""
-    if not isinstance(model, PopulationGraph) or model.combine not in ("product", "phenotype"):
-        return []
-    return [*model.categorical, *model.continuous]
-
-
-def make_models(
-    experiment: Experiment, cohort: Cohort, *, memory: str | None = None
-) -> dict[str, BaseEstimator]:
-    """Return the model, named after its kind, and its controls."""
-    model = make_model(experiment, memory=memory)
-    edges = [b.connectivity for b in experiment.features.blocks if isinstance(b, EdgesBlock)]
-    target = experiment.target.column
-    phenotypes = ["site", "age", "sex", *_edge_phenotypes(experiment.model)]
-    with warnings.catch_warnings():
-        if experiment.controls != "default":
-            warnings.simplefilter("ignore")  # what is not asked for is not missed
-        controls = default_controls(
-            cohort,
-            model,
-            connectivity=edges[0] if edges else "fc",
-            phenotypes=[name for name in dict.fromkeys(phenotypes) if name != target],
-            motion=[name for name in ("mean_fd",) if name != target],
-            memory=memory,
-        )
-    if experiment.controls != "default":
-        unknown = sorted(set(experiment.controls) - set(controls))
-        if unknown:
-            raise ConfigError(
-                f"controls: {unknown} cannot be made for this cohort; choose among "
-                f"{sorted(controls)}, or write `controls: default`."
-            )
-        controls = {name: controls[name] for name in experiment.controls}
-    return {experiment.model.kind: model, **controls}
-
-
 def make_splits(experiment: Experiment, cohort: Cohort, y: np.ndarray) -> Splits:
     """Return the folds: made, or read from ``cross_validation.splits``."""
     settings = experiment.cross_validation
@@ -298,6 +210,7 @@ def make_splits(experiment: Experiment, cohort: Cohort, y: np.ndarray) -> Splits
     group = [settings.group] if settings.group else []
     columns = {"scheme": ["site"]} if loso else {"by": settings.by, "group": group}
     _refuse(_lacking({f"cross_validation.{k}": names for k, names in columns.items()}, cohort))
+    y = strata(y, "regression" if experiment.target.number else "binary")
     if loso:
         return leave_one_site_out(cohort, y, min_size=settings.min_site_size)
     return repeated_stratified(
@@ -309,49 +222,3 @@ def make_splits(experiment: Experiment, cohort: Cohort, y: np.ndarray) -> Splits
         group=settings.group,
         random_state=settings.random_state,
     )
-
-
-def make_features(features: Features, *, memory: str | None = None) -> Pipeline:
-    """Return the feature pipeline: blocks side by side, scaled, selected."""
-    names = [f"{block.kind}_{i}" for i, block in enumerate(features.blocks)]
-    blocks = [
-        (name, _scaled_block(block, features.scale, memory))
-        for name, block in zip(names, features.blocks, strict=True)
-    ]
-    weights = {n: b.weight for n, b in zip(names, features.blocks, strict=True)}
-    steps: list[tuple[str, TransformerMixin]] = [
-        ("blocks", FeatureUnion(blocks, transformer_weights=weights))
-    ]
-    if features.select == "anova":
-        steps.append(("select", SelectKBest(k=features.n_features)))
-    elif features.select == "ridge_rfe":
-        steps.append(("select", RidgeRFE(features.n_features)))
-    return Pipeline(steps)
-
-
-def _scaled_block(block: Block, scale: str, memory: str | None) -> Pipeline:
-    values = _block(block, memory)
-    if block.parcellation is not None:
-        values = Parcellation(block.parcellation, values)
-    if block.harmonize is not None:
-        values = Harmonized(values, SiteCentering(), site=block.harmonize.site, covariates=())
-    steps = [("values", values)]
-    if scale == "block":
-        steps.append(("scale", BlockScaler()))
-    elif scale == "standard" and block.kind != "phenotypes":
-        steps.append(("scale", StandardScaler()))
-    return Pipeline(steps)
-
-
-def _block(block: Block, memory: str | None) -> TransformerMixin:
-    match block:
-        case EdgesBlock():
-            return Edges(block.connectivity, fisher_z=block.fisher_z)
-        case TangentBlock():
-            return TangentSpace(shrinkage=block.shrinkage, memory=memory)
-        case MeasuresBlock():
-            return Measures(block.names)
-        case PhenotypesBlock():
-            return Phenotypes(block.columns, allow_diagnostic=block.allow_diagnostic)
-        case _:
-            assert_never(block)

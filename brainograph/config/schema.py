@@ -155,13 +155,44 @@ class Linear(_Section):
     transductive: bool = False
 
 
+class TrainingSettings(_Section):
+    """Settings of :class:`~brainograph.estimators.Training`, by its names."""
+
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    lr: Positive = 1e-3
+    weight_decay: Penalty = 1e-2
+    lr_schedule: Literal["constant", "cosine", "one_cycle", "plateau"] = "constant"
+    batch_size: Count = 32
+    balanced: bool = False
+    class_weight: Literal["balanced"] | None = None
+    max_epochs: Count = 100
+    patience: Count = 20
+    validation_fraction: Fraction = 0.15
+    clip: Positive | None = None
+    accumulate: Count = 1
+    devices: Count = 1
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    deterministic: bool = False
+
+
 class SubjectGraph(_Section):
-    """A network of :mod:`brainograph.nn` that sees one participant at a time."""
+    """Settings of :class:`~brainograph.estimators.SubjectGraphClassifier`, by its names.
+
+    ``network`` is one of :mod:`brainograph.nn` and ``params`` are its own.
+    """
 
     kind: Literal["subject_graph"]
     network: str
     params: dict[str, Any] = {}
-    settings: dict[str, Any] = {}
+    phenotypes: list[str] = []
+    allow_diagnostic: bool = False
+    standardize: bool = True
+    training: TrainingSettings = TrainingSettings()
+    pretrained: Path | None = None
+    freeze: list[str] = []
+    n_members: Count = 1
+    device: str = "auto"
+    random_state: int = 0
 
 
 Model = Annotated[

@@ -7,14 +7,8 @@ import pytest
 from brainograph.cohort import Cohort
 from brainograph.cohort_merge import merge
 from brainograph.config import ConfigError, Experiment
-from brainograph.config.build import (
-    check_cohort,
-    make_features,
-    make_labels,
-    make_model,
-    make_models,
-    make_splits,
-)
+from brainograph.config.build import check_cohort, make_labels, make_splits
+from brainograph.config.models import make_features, make_model, make_models
 from brainograph.datasets import simulate_cohort
 from brainograph.preprocessing import Edges
 
