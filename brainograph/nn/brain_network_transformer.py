@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from brainograph.nn.brain_batch import BrainBatch
 from brainograph.nn.sparsify import without_diagonal
@@ -37,8 +36,6 @@ class BrainNetworkTransformer(nn.Module):
         Width of the last hidden layer.
     dropout : float
         In the transformer and in the head.
-    clustering_weight : float
-        Weight in :meth:`loss` of the divergence between the assignments and their sharpened form.
 
     Notes
     -----
@@ -47,9 +44,9 @@ class BrainNetworkTransformer(nn.Module):
     What the paper states: connection profiles as features, two layers with 4 heads, cluster centers
     from Xavier initialisation made orthonormal by Gram and Schmidt, 100 clusters, cross-entropy
     alone, Adam with 1e-4 [1]_; the authors' code adds a learned identity of each region and defines
-    a clustering loss that it never uses. What we chose: the centers stay fixed and orthonormal; at
-    most as many clusters as features; the clustering loss is there with a weight of 0; layer
-    normalisation before attention, for stable training without a warm-up.
+    a clustering loss that it never uses. What we chose: the learned identity and no such loss; the
+    centers stay fixed and orthonormal, at most as many as there are features; layer normalisation
+    before attention, for stable training without a warm-up.
 
     References
     ----------
@@ -78,12 +75,10 @@ class BrainNetworkTransformer(nn.Module):
         cluster_channels: int = 8,
         head_channels: int = 32,
         dropout: float = 0.3,
-        clustering_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self.connectivity = connectivity
         self.reads = (f"connectivity/{connectivity}",)
-        self.clustering_weight = clustering_weight
         position_channels += -(n_regions + position_channels) % heads
         width = n_regions + position_channels
         self.position = nn.Parameter(torch.randn(n_regions, position_channels) * 0.1)
@@ -107,27 +102,9 @@ class BrainNetworkTransformer(nn.Module):
 
     def forward(self, batch: BrainBatch) -> Tensor:
         """Return logits (B, K)."""
-        return self._classify(batch)[0]
-
-    def loss(self, batch: BrainBatch, y: Tensor) -> Tensor:
-        r"""Return the cross-entropy plus ``clustering_weight`` times :math:`KL(Q \Vert P)`.
-
-        :math:`Q_{ik} \propto P_{ik}^2 / \sum_i P_{ik}`, the target of deep embedded clustering.
-        """
-        logits, assignment = self._classify(batch)
-        loss = functional.cross_entropy(logits, y)
-        if self.clustering_weight == 0:
-            return loss
-        sharp = assignment.square() / assignment.sum(dim=1, keepdim=True)  # (B, R, N)
-        target = (sharp / sharp.sum(dim=-1, keepdim=True)).detach()
-        divergence = (target * (target / assignment).clamp(min=1e-12).log()).sum(dim=-1).mean()
-        return loss + self.clustering_weight * divergence
-
-    def _classify(self, batch: BrainBatch) -> tuple[Tensor, Tensor]:
-        """Return logits (B, K) and how much of each region is in each cluster (B, R, N)."""
         profile = without_diagonal(batch.connectivity[self.connectivity])  # (B, R, R)
         position = self.position.expand(len(profile), -1, -1)  # (B, R, position)
         z = self.transformer(torch.cat([profile, position], dim=-1))  # (B, R, C)
         assignment = (z @ self.centers).softmax(dim=-1)  # (B, R, N)
         clusters = self.reduce(assignment.mT @ z)  # (B, N, cluster_channels)
-        return self.head(clusters.flatten(1)), assignment
+        return self.head(clusters.flatten(1))

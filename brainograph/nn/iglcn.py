@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from brainograph.nn.brain_batch import BrainBatch
 from brainograph.nn.dense_conv import weighted_softmax
+from brainograph.nn.misfit import misfit
 
 __all__ = ["IGLCN"]
 
@@ -129,7 +130,7 @@ class IGLCN(nn.Module):
         smoothness = 0.5 * (graph * distance).sum(dim=1).mean()
         concentration = graph.square().sum(dim=1).mean()
         return (
-            functional.cross_entropy(logits, y)
+            misfit(logits, y)
             + self.smoothness * smoothness
             - self.concentration * concentration
             + self.gate_weight * self.gate.sigmoid().sum()

@@ -4,10 +4,10 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from brainograph.nn.brain_batch import BrainBatch
 from brainograph.nn.dense_conv import DenseGIN
+from brainograph.nn.misfit import misfit
 from brainograph.nn.sparsify import check_rule, strongest_edges
 from brainograph.nn.windows import sliding_correlation
 
@@ -120,7 +120,7 @@ class STAGIN(nn.Module):
     def loss(self, batch: BrainBatch, y: Tensor) -> Tensor:
         """Return the cross-entropy plus ``orthogonality`` times the nodes' overlap."""
         logits, overlap = self._classify(batch)
-        return functional.cross_entropy(logits, y) + self.orthogonality * overlap
+        return misfit(logits, y) + self.orthogonality * overlap
 
     def _classify(self, batch: BrainBatch) -> tuple[Tensor, Tensor]:
         """Return logits (B, K) and how far the nodes are from orthogonal."""
