@@ -127,6 +127,7 @@ def leaderboard(
             y,
             splits=make_splits(first, cohort, y),
             regimes=list(dict.fromkeys(r for e in members.values() for r in e.regimes)),
+            threshold=first.cross_validation.threshold,
             folder=results,
             n_jobs=n_jobs,
             progress=progress,

@@ -15,6 +15,7 @@ import yaml
 
 import brainograph
 from brainograph import cli
+from brainograph.cli.app import _show_warning
 from brainograph.cohort import Cohort
 from brainograph.datasets import simulate_cohort, simulate_fmriprep
 from brainograph.estimators import PopulationGraphClassifier
@@ -396,7 +397,7 @@ class TestMessages:
 
     def test_warnings_for_developers_stay_out(self, capsys):
         with warnings.catch_warnings():
-            warnings.showwarning = cli._show_warning
+            warnings.showwarning = _show_warning
             warnings.simplefilter("always")
             warnings.warn("old name", DeprecationWarning, stacklevel=1)
             warnings.warn("new default", FutureWarning, stacklevel=1)

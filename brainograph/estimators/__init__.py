@@ -1,5 +1,6 @@
 """What users fit: scikit-learn's contract, one training loop, any device."""
 
+from brainograph.estimators.loading import load_model
 from brainograph.estimators.population import PopulationGraphClassifier
 from brainograph.estimators.settings import Training
 from brainograph.estimators.subject import SubjectGraphClassifier, SubjectGraphRegressor
@@ -11,4 +12,5 @@ __all__ = [
     "SubjectGraphRegressor",
     "Training",
     "TransductiveClassifier",
+    "load_model",
 ]

@@ -16,7 +16,7 @@ from torch import Tensor
 import brainograph
 from brainograph.files import json_text, read_tsv, replace_on_success, write_json, write_tsv
 
-__all__ = ["SavedModel", "read_model", "write_model"]
+__all__ = ["SavedModel", "read_facts", "read_model", "write_model"]
 
 _FORMAT = 1
 
@@ -88,12 +88,7 @@ def read_model(folder: str | os.PathLike[str]) -> SavedModel:
         scikit-learn's nor ours.
     """
     folder = Path(folder)
-    if not (folder / "model.json").is_file():
-        raise FileNotFoundError(
-            f"{folder} is not a model: it has no model.json. Make one with "
-            f"`brainograph fit CONFIG {folder}`."
-        )
-    facts = _read_facts(folder / "model.json")
+    facts = read_facts(folder)
     for name, expected in facts["sha256"].items():
         if not (folder / name).is_file():
             raise FileNotFoundError(f"the model {folder} lacks its file {name}.")
@@ -108,8 +103,14 @@ def read_model(folder: str | os.PathLike[str]) -> SavedModel:
     )
 
 
-def _read_facts(path: Path) -> dict[str, Any]:
+def read_facts(folder: Path) -> dict[str, Any]:
     """Read ``model.json``, or refuse what was changed since it was written."""
+    path = folder / "model.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} is not a model: it has no model.json. Make one with "
+            f"`brainograph fit CONFIG {folder}`."
+        )
     try:
         facts = dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:

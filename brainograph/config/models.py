@@ -1,0 +1,207 @@
+"""From an experiment to estimators: the features, the model and its controls."""
+
+import warnings
+from typing import assert_never
+
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from brainograph.cohort import Cohort
+from brainograph.config.load import ConfigError
+from brainograph.config.schema import (
+    Block,
+    EdgesBlock,
+    Experiment,
+    Features,
+    Harmonize,
+    Linear,
+    MeasuresBlock,
+    Model,
+    PhenotypesBlock,
+    PopulationGraph,
+    SubjectGraph,
+    TangentBlock,
+)
+from brainograph.estimators.population import PopulationGraphClassifier
+from brainograph.estimators.settings import Training
+from brainograph.estimators.subject import SubjectGraphClassifier, SubjectGraphRegressor
+from brainograph.estimators.transductive import TransductiveClassifier
+from brainograph.model_selection.controls import default_controls
+from brainograph.model_selection.search import SearchCV
+from brainograph.preprocessing.block_scaler import BlockScaler
+from brainograph.preprocessing.combat import ComBat
+from brainograph.preprocessing.edges import Edges
+from brainograph.preprocessing.harmonization import Harmonized
+from brainograph.preprocessing.measures import Measures
+from brainograph.preprocessing.mida import MIDA
+from brainograph.preprocessing.parcellation import Parcellation
+from brainograph.preprocessing.phenotypes import Phenotypes
+from brainograph.preprocessing.selection import RidgeRFE
+from brainograph.preprocessing.sites import SiteCentering
+from brainograph.preprocessing.tangent import TangentSpace
+
+__all__ = ["edge_phenotypes", "make_features", "make_model", "make_models"]
+
+
+def make_model(experiment: Experiment, *, memory: str | None = None) -> BaseEstimator:
+    """Return the unfitted model; ``memory`` is a folder that keeps tangent spaces."""
+    model = _make_model(experiment, memory)
+    search = experiment.search
+    if search is None:
+        return model
+    return SearchCV(
+        model,
+        search.space,
+        method=search.method,
+        n_trials=search.n_trials,
+        cv=search.inner_splits,
+        scoring=search.scoring,
+        group=experiment.cross_validation.group,
+        random_state=search.random_state,
+        journal=None if memory is None else f"{memory}/searches",
+    )
+
+
+def _make_model(experiment: Experiment, memory: str | None) -> BaseEstimator:
+    model = experiment.model
+    match model:
+        case PopulationGraph():
+            _refuse_number(experiment)
+            features = make_features(experiment.features, memory=memory)
+            return PopulationGraphClassifier(features, **model.model_dump(exclude={"kind"}))
+        case Linear():
+            return _linear(model, experiment, make_features(experiment.features, memory=memory))
+        case SubjectGraph():
+            return _subject_graph(model, number=experiment.target.number)
+        case _:
+            assert_never(model)
+
+
+def _refuse_number(experiment: Experiment) -> None:
+    if experiment.target.number:
+        raise ConfigError(
+            "target.number: a population graph predicts classes. Write `model: {kind: linear}` "
+            "or `model: {kind: subject_graph, network: ...}`."
+        )
+
+
+def _linear(model: Linear, experiment: Experiment, features: Pipeline) -> BaseEstimator:
+    """Return a linear model on the features; C is the inverse of the penalty everywhere."""
+    if experiment.target.number:
+        return Pipeline([("features", features), ("ridge", Ridge(alpha=1 / model.C))])
+    classifier = {
+        "logistic": LogisticRegression(C=model.C, max_iter=1000),
+        "ridge": RidgeClassifier(alpha=1 / model.C),
+        "svm": SVC(kernel="linear", C=model.C),
+    }[model.classifier]
+    if model.transductive:
+        return TransductiveClassifier(features, classifier)
+    return Pipeline([("features", features), (model.classifier, classifier)])
+
+
+def _subject_graph(model: SubjectGraph, *, number: bool) -> BaseEstimator:
+    estimator = SubjectGraphRegressor if number else SubjectGraphClassifier
+    settings = model.model_dump(exclude={"kind", "training"})
+    return estimator(**settings, training=Training(**model.training.model_dump()))
+
+
+def make_models(
+    experiment: Experiment, cohort: Cohort, *, memory: str | None = None
+) -> dict[str, BaseEstimator]:
+    """Return the model, named after its kind, and its controls."""
+    model = make_model(experiment, memory=memory)
+    edges = [b.connectivity for b in experiment.features.blocks if isinstance(b, EdgesBlock)]
+    target = experiment.target.column
+    phenotypes = ["site", "age", "sex", *edge_phenotypes(experiment.model)]
+    with warnings.catch_warnings():
+        if experiment.controls != "default":
+            warnings.simplefilter("ignore")  # what is not asked for is not missed
+        controls = default_controls(
+            cohort,
+            model,
+            connectivity=edges[0] if edges else "fc",
+            phenotypes=[name for name in dict.fromkeys(phenotypes) if name != target],
+            motion=[name for name in ("mean_fd",) if name != target],
+            memory=memory,
+        )
+    if experiment.controls != "default":
+        unknown = sorted(set(experiment.controls) - set(controls))
+        if unknown:
+            raise ConfigError(
+                f"controls: {unknown} cannot be made for this cohort; choose among "
+                f"{sorted(controls)}, or write `controls: default`."
+            )
+        controls = {name: controls[name] for name in experiment.controls}
+    return {experiment.model.kind: model, **controls}
+
+
+def edge_phenotypes(model: Model) -> list[str]:
+    """Return the phenotypes that join participants; the phenotype control may know them too."""
+    if not isinstance(model, PopulationGraph) or model.combine not in ("product", "phenotype"):
+        return []
+    return [*model.categorical, *model.continuous]
+
+
+def make_features(features: Features, *, memory: str | None = None) -> Pipeline:
+    """Return the feature pipeline: blocks side by side, scaled, selected."""
+    names = [f"{block.kind}_{i}" for i, block in enumerate(features.blocks)]
+    blocks = [
+        (name, _scaled_block(block, features.scale, memory))
+        for name, block in zip(names, features.blocks, strict=True)
+    ]
+    weights = {n: b.weight for n, b in zip(names, features.blocks, strict=True)}
+    steps: list[tuple[str, TransformerMixin]] = [
+        ("blocks", FeatureUnion(blocks, transformer_weights=weights))
+    ]
+    if features.select == "anova":
+        steps.append(("select", SelectKBest(k=features.n_features)))
+    elif features.select == "ridge_rfe":
+        steps.append(("select", RidgeRFE(features.n_features)))
+    return Pipeline(steps)
+
+
+def _scaled_block(block: Block, scale: str, memory: str | None) -> Pipeline:
+    values = _block(block, memory)
+    if block.parcellation is not None:
+        values = Parcellation(block.parcellation, values)
+    if block.harmonize is not None:
+        values = _harmonized(values, block.harmonize)
+    steps = [("values", values)]
+    if scale == "block":
+        steps.append(("scale", BlockScaler()))
+    elif scale == "standard" and block.kind != "phenotypes":
+        steps.append(("scale", StandardScaler()))
+    return Pipeline(steps)
+
+
+def _harmonized(values: TransformerMixin, settings: Harmonize) -> Harmonized:
+    harmonizer = {
+        "center": SiteCentering(),
+        "combat": ComBat(settings.unseen),
+        "mida": MIDA() if settings.n_components is None else MIDA(settings.n_components),
+    }[settings.method]
+    return Harmonized(
+        values,
+        harmonizer,
+        site=settings.site,
+        covariates=tuple(settings.covariates),
+        controls=settings.controls,
+    )
+
+
+def _block(block: Block, memory: str | None) -> TransformerMixin:
+    match block:
+        case EdgesBlock():
+            return Edges(block.connectivity, fisher_z=block.fisher_z)
+        case TangentBlock():
+            return TangentSpace(shrinkage=block.shrinkage, memory=memory)
+        case MeasuresBlock():
+            return Measures(block.names)
+        case PhenotypesBlock():
+            return Phenotypes(block.columns, allow_diagnostic=block.allow_diagnostic)
+        case _:
+            assert_never(block)

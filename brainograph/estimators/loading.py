@@ -1,0 +1,56 @@
+"""Open a model folder, whichever estimator wrote it."""
+
+import os
+from pathlib import Path
+
+from brainograph.estimators.persistence import read_facts
+from brainograph.estimators.population import PopulationGraphClassifier
+from brainograph.estimators.subject import SubjectGraphClassifier, SubjectGraphRegressor
+from brainograph.estimators.transductive import TransductiveClassifier
+
+__all__ = ["load_model"]
+
+Saved = (
+    PopulationGraphClassifier
+    | SubjectGraphClassifier
+    | SubjectGraphRegressor
+    | TransductiveClassifier
+)
+_ESTIMATORS = {
+    estimator.__name__: estimator
+    for estimator in (
+        PopulationGraphClassifier,
+        SubjectGraphClassifier,
+        SubjectGraphRegressor,
+        TransductiveClassifier,
+    )
+}
+
+
+def load_model(folder: str | os.PathLike[str]) -> Saved:
+    """Open a model folder; nothing that came with it is run.
+
+    Parameters
+    ----------
+    folder : path
+        What ``save`` of an estimator, or ``brainograph fit``, wrote.
+
+    Returns
+    -------
+    estimator
+        Fitted, of the class that wrote the folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder is not a model.
+    ValueError
+        If a file was changed, or the folder holds an estimator that this version does not have.
+    """
+    facts = read_facts(Path(folder))
+    if facts["estimator"] not in _ESTIMATORS:
+        raise ValueError(
+            f"{folder} holds a {facts['estimator']}, which this version cannot open; it knows "
+            f"{sorted(_ESTIMATORS)}. Write `pip install --upgrade brainograph`."
+        )
+    return _ESTIMATORS[facts["estimator"]].load(folder)
