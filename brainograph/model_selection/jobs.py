@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from brainograph.cohort import Cohort
 from brainograph.files import read_tsv, write_json, write_tsv
+from brainograph.metrics import choose_threshold
 from brainograph.model_selection.splits import Split, repeated_stratified
 from brainograph.model_selection.tasks import Task, hide, predict
 
@@ -116,8 +117,6 @@ class Job:
 
     def _tuned_threshold(self, cohort: Cohort, y: np.ndarray, train: np.ndarray) -> float:
         """Return the threshold that is best where training participants are predicted."""
-        from brainograph.metrics import choose_threshold
-
         people, labels = cohort[train], y[train]
         by = [name for name in ("site",) if name in people.phenotype]
         inner = repeated_stratified(people, labels, n_splits=_INNER_SPLITS, by=by)
