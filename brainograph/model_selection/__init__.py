@@ -1,7 +1,9 @@
 """Honest evaluation: splits, cross-validation and the controls that go with every model."""
 
+from brainograph.model_selection.audit import Audit, audit, audit_predictions
 from brainograph.model_selection.controls import default_controls
 from brainograph.model_selection.cross_validation import cross_validate
+from brainograph.model_selection.permutation import PermutationTest, permutation_test_linear
 from brainograph.model_selection.results import Results
 from brainograph.model_selection.search import SearchCV
 from brainograph.model_selection.splits import (
@@ -12,12 +14,17 @@ from brainograph.model_selection.splits import (
 )
 
 __all__ = [
+    "Audit",
+    "PermutationTest",
     "Results",
     "SearchCV",
     "Split",
     "Splits",
+    "audit",
+    "audit_predictions",
     "cross_validate",
     "default_controls",
     "leave_one_site_out",
+    "permutation_test_linear",
     "repeated_stratified",
 ]

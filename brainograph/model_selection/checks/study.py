@@ -1,0 +1,233 @@
+"""The study under audit: a model, its data and folds, and runs of it on changed data."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from rich.progress import track
+from sklearn.base import BaseEstimator
+
+import brainograph
+from brainograph.cohort import Cohort
+from brainograph.files import write_array
+from brainograph.model_selection.checks.auc import auc
+from brainograph.model_selection.checks.changes import Change, Setting, unchanged
+from brainograph.model_selection.jobs import Job, Regime, sees_others
+from brainograph.model_selection.splits import Splits
+
+__all__ = ["Pipeline", "Study"]
+
+Pipeline = Callable[[Cohort, np.ndarray, Splits], Sequence[np.ndarray]]
+Scores = list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the checks look at, and the runs that they ask for.
+
+    Parameters
+    ----------
+    cohort, y, splits
+        As in :func:`~brainograph.model_selection.cross_validate`.
+    model : estimator, callable or None
+        None if only predictions are there.
+    regime : str
+        How an estimator is fitted, or what a callable declares.
+    predictions : DataFrame, optional
+        Out-of-fold ``participant_id``, ``repeat``, ``fold``, ``y_true``, ``y_score`` of the model.
+    history : DataFrame, optional
+        ``repeat``, ``fold``, ``epoch``, ``auc`` on the test fold.
+    sides : DataFrame, optional
+        The folds as other software wrote them, validation rows and overlaps included.
+    n_permutations, n_folds, folder, n_jobs, progress, random_state
+        As in :func:`~brainograph.model_selection.audit`.
+    """
+
+    cohort: Cohort
+    y: np.ndarray
+    splits: Splits
+    model: BaseEstimator | Pipeline | None = None
+    regime: Regime = "inductive"
+    predictions: pd.DataFrame | None = None
+    history: pd.DataFrame | None = None
+    sides: pd.DataFrame | None = None
+    n_permutations: int = 20
+    n_folds: int = 3
+    folder: Path | None = None
+    n_jobs: int = 1
+    progress: bool = True
+    random_state: int = 0
+
+    @cached_property
+    def setting(self) -> Setting:
+        """The data as they are, with the largest folds: those that the model is run on."""
+        by_size = sorted(self.splits, key=lambda split: -len(split.test))
+        folds = tuple(by_size[: self.n_folds])
+        return Setting(self.cohort, self.y, Splits(self.splits.scheme, folds))
+
+    @cached_property
+    def truth(self) -> np.ndarray:
+        """Labels of the test participants of these folds, one after the other."""
+        return np.concatenate([self.y[split.rows(self.cohort)[1]] for split in self.setting.splits])
+
+    @cached_property
+    def fold_of(self) -> np.ndarray:
+        """The fold of each of them."""
+        sizes = [len(split.test) for split in self.setting.splits]
+        return np.repeat(np.arange(len(sizes)), sizes)
+
+    @cached_property
+    def baseline(self) -> np.ndarray:
+        """Scores of the test participants, nothing changed."""
+        return np.concatenate(self.run([unchanged], "as it is")[0])
+
+    @cached_property
+    def deterministic(self) -> bool:
+        """Whether a second run of the first fold gives the same bits."""
+        again = self.run([unchanged], "once more", folds=[[0]], keep=False)[0][0]
+        return bool(np.array_equal(again, self.baseline[self.fold_of == 0]))
+
+    @property
+    def auc(self) -> float:
+        """AUC of the baseline, pairs being of one fold."""
+        return auc(self.truth, self.baseline, self.fold_of)
+
+    @property
+    def declared(self) -> bool:
+        """Whether the model says that it looks at the data of those it is asked about."""
+        own = isinstance(self.model, BaseEstimator) and sees_others(self.model)
+        return own or self.regime == "transductive"
+
+    def run(
+        self,
+        changes: Sequence[Change],
+        title: str,
+        *,
+        folds: Sequence[Sequence[int]] | None = None,
+        regime: Regime | None = None,
+        keep: bool = True,
+    ) -> list[Scores]:
+        """Run the model on each changed setting; return scores by change and fold.
+
+        ``folds`` names the folds that are wanted of each change. Participants are in the order of
+        the unchanged folds, whatever their names and order were.
+        """
+        everything = list(range(len(self.setting.splits)))
+        wanted = [everything] * len(changes) if folds is None else [list(some) for some in folds]
+        trials = [
+            Trial(self.model, regime or self.regime, change, part)
+            for change, some in zip(changes, wanted, strict=True)
+            for part in ([[fold] for fold in some] if hasattr(self.model, "fit") else [some])
+        ]
+        done = iter([scores for part in self._done(trials, title, keep) for scores in part])
+        return [[next(done) for _ in some] for some in wanted]
+
+    def _done(self, trials: "list[Trial]", title: str, keep: bool) -> "list[Scores]":
+        folder = self.folder if keep else None
+        files = [None if folder is None else folder / trial.file(self._data) for trial in trials]
+        kept = [file is not None and file.is_file() for file in files]
+        parallel = joblib.Parallel(n_jobs=self.n_jobs, return_as="generator")
+        jobs = [
+            joblib.delayed(trial.run)(self.setting)
+            for trial, there in zip(trials, kept, strict=True)
+            if not there
+        ]
+        fresh = iter(track(parallel(jobs), title, total=len(jobs), disable=not self.progress))
+        done = []
+        for trial, file, there in zip(trials, files, kept, strict=True):
+            scores = np.load(file) if file is not None and there else np.concatenate(next(fresh))
+            if file is not None and not there:
+                write_array(scores, file)
+            done.append(trial.parts(scores, self.setting))
+        return done
+
+    @cached_property
+    def _data(self) -> str:
+        """Identify what the model is run on."""
+        splits = [[s.repeat, s.fold, s.train, s.test] for s in self.setting.splits]
+        rows = np.argsort(self.cohort.participant_ids)
+        content = [
+            brainograph.__version__,
+            self.cohort.fingerprint(),
+            self.y[rows].tolist(),
+            splits,
+        ]
+        return json.dumps(content)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of a model on a changed setting."""
+
+    model: Any
+    regime: Regime
+    change: Change
+    folds: list[int]
+
+    def run(self, setting: Setting) -> Scores:
+        """Return the scores of each fold, in the order of the unchanged participants."""
+        changed = self.change(setting)
+        if hasattr(self.model, "fit"):
+            splits = [changed.splits.splits[fold] for fold in self.folds]
+            given = [self._fit(changed, fold) for fold in self.folds]
+        else:
+            splits = list(changed.splits)
+            given = list(self.model(changed.cohort, changed.y, changed.splits))
+            _check(given, splits)
+            splits, given = [splits[i] for i in self.folds], [given[i] for i in self.folds]
+        scores = []
+        for fold, split, values in zip(self.folds, splits, given, strict=True):
+            by_name = dict(zip(split.test, np.asarray(values, dtype=float), strict=True))
+            old = setting.splits.splits[fold].test
+            scores.append(np.array([by_name[changed.names.get(name, name)] for name in old]))
+        return scores
+
+    def _fit(self, changed: Setting, fold: int) -> np.ndarray:
+        job = Job("audit", self.model, self.regime, changed.splits.splits[fold])
+        return job.run(changed.cohort, changed.y).table["y_score"].to_numpy(dtype=float)
+
+    def parts(self, scores: np.ndarray, setting: Setting) -> Scores:
+        """Cut the scores of several folds."""
+        sizes = [len(setting.splits.splits[fold].test) for fold in self.folds]
+        return np.split(scores, np.cumsum(sizes)[:-1])
+
+    def file(self, data: str) -> str:
+        """Name the file of the scores by everything that they depend on."""
+        change = self.change
+        how = (
+            [change.func.__name__, change.keywords] if isinstance(change, partial) else "unchanged"
+        )
+        text = json.dumps([data, _settings(self.model), self.regime, how, self.folds])
+        return f"trials/{hashlib.sha256(text.encode()).hexdigest()[:24]}.npy"
+
+
+def _settings(model: Any) -> str:
+    """Return what makes one model differ from another; a callable is known by its name."""
+    if not isinstance(model, BaseEstimator):
+        return getattr(model, "__qualname__", type(model).__qualname__)
+    items = sorted((k, v) for k, v in model.get_params(deep=True).items() if "memory" not in k)
+    return type(model).__name__ + repr([(name, _plain(value)) for name, value in items])
+
+
+def _plain(value: Any) -> Any:
+    """Return a value without the estimators in it, whose parameters have names of their own."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return type(value).__name__ if isinstance(value, BaseEstimator) else repr(value)
+
+
+def _check(given: list[np.ndarray], splits: list[Any]) -> None:
+    lengths, needed = [len(scores) for scores in given], [len(split.test) for split in splits]
+    if lengths != needed:
+        raise ValueError(
+            f"the pipeline returned {len(lengths)} arrays of {lengths[:5]} scores, needed is one "
+            f"array for each fold, of {needed[:5]}. Write for example "
+            "def run(cohort, y, splits): return [scores_of(cohort, y, split) for split in splits]."
+        )
