@@ -241,11 +241,6 @@ class ComBat(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         The variance of shifts is that between sites, less what the means of few rows vary.
         """
-        if not sites:
-            raise ValueError(
-                "every site has one participant, whose own features cannot be told from the "
-                "effect of the site. Leave ComBat out, or join sites."
-            )
         excess = [np.mean(site.mean**2) - np.mean(variances(site)) / site.n for site in sites]
         return Prior(0.0, max(0.0, float(np.mean(excess))), *inverse_gamma(delta[:, self.varies_]))
 

@@ -29,7 +29,7 @@ class Moments(NamedTuple):
 
 
 def variances(site: Moments) -> np.ndarray:
-    """Return the variance of each feature (F,); 1 where there is none, as neuroCombat has it."""
+    """Return the variance of each feature (F,); 1 where there is none, as neuroCombat means it."""
     found = site.squares / max(site.n - 1, 1)
     return np.where(found > 1e-20, found, 1.0)
 

@@ -17,6 +17,7 @@ from brainograph.preprocessing.sites import checked_features, site_names
 __all__ = ["MIDA", "Kernel"]
 
 Kernel = Literal["linear", "rbf"]
+_SMALLEST = 1e-12  # of the norm of the problem: below is rounding
 
 
 class MIDA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -39,7 +40,8 @@ class MIDA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     n_components : int
-        Components, S - 1 at the most.
+        Components at the most. Those whose dependence on the site outweighs their variance, with
+        an eigenvalue of 0 or below, are left out.
     kernel : {"linear", "rbf"}
         Kernel of the features.
     gamma : float, optional
@@ -125,23 +127,25 @@ class MIDA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a value of ``X`` is missing or a parameter is out of range.
+            If a value of ``X`` is missing, a parameter is out of range, there are fewer than two
+            sites, or nothing but the site is in the features.
         """
         self._check_parameters()
         x = checked_features(self, X, reset=True)
-        names = site_names(sites, len(x))
-        domain = np.array([names == name for name in sorted({*names} - {None})]).T.astype(float)
-        domain -= domain.mean(axis=0)
-        if covariates is not None:
-            design = Covariates().fit(covariates).transform(covariates)
-            design = design - design.mean(axis=0)
-            domain -= design @ (np.linalg.pinv(design) @ domain)
+        domain = self._domain(site_names(sites, len(x)), covariates)
         kernel = self._fit_kernel(x)
         leaning = domain.T @ kernel
         objective = self.mu * kernel @ kernel - leaning.T @ leaning
         last = len(x) - 1
         first = len(x) - min(self.n_components, last)
         values, vectors = eigh(objective, subset_by_index=(first, last))
+        worth = values > _SMALLEST * np.abs(objective).sum(axis=0).max()
+        if not worth.any():
+            raise ValueError(
+                "no component says more of anything else than of the site. Give more features or "
+                "rows, or a larger mu."
+            )
+        values, vectors = values[worth], vectors[:, worth]
         strongest = np.abs(vectors).argmax(axis=0)
         vectors *= np.sign(vectors[strongest, np.arange(vectors.shape[1])])
         self.eigenvalues_, self.projection_ = values[::-1], vectors[:, ::-1]
@@ -156,6 +160,22 @@ class MIDA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         for name in ("n_components", "mu"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}.")
+
+    def _domain(self, names: np.ndarray, covariates: pd.DataFrame | ArrayLike | None) -> np.ndarray:
+        """Return the centred indicators of site (S, B), less what covariates explain of them."""
+        sites = sorted({*names} - {None})
+        if len(sites) < 2:
+            raise ValueError(
+                f"sites holds {sites}: MIDA compares sites and needs two at least. "
+                "Leave it out for data of one site."
+            )
+        domain = np.equal.outer(names, np.array(sites, dtype=object)).astype(float)
+        domain -= domain.mean(axis=0)
+        if covariates is None:
+            return domain
+        design = Covariates().fit(covariates).transform(covariates)
+        design = design - design.mean(axis=0)
+        return domain - design @ (np.linalg.pinv(design) @ domain)
 
     def _fit_kernel(self, x: np.ndarray) -> np.ndarray:
         """Return the centred kernel (S, S) in double precision."""
