@@ -1,6 +1,6 @@
 """Honest evaluation: splits, cross-validation and the controls that go with every model."""
 
-from brainograph.model_selection.audit import Audit, audit, audit_predictions
+from brainograph.model_selection.auditing import Audit, audit, audit_predictions
 from brainograph.model_selection.controls import default_controls
 from brainograph.model_selection.cross_validation import cross_validate
 from brainograph.model_selection.permutation import PermutationTest, permutation_test_linear
