@@ -337,10 +337,10 @@ def _scored(y: np.ndarray, predicted: pd.DataFrame, scoring: Scoring, task: Task
         return -float(mean_absolute_error(y, numbers))
     classes = np.unique(y)
     if task == "binary":
-        positive = predicted["y_score"].to_numpy()
+        positive = predicted["y_score"].to_numpy(float)
         probability = np.column_stack([1 - positive, positive])
     else:
-        probability = predicted[[f"p_{k}" for k in classes]].fillna(0.0).to_numpy()
+        probability = predicted[[f"p_{k}" for k in classes]].fillna(0.0).to_numpy(float)
     if scoring == "neg_log_loss":
         return -float(log_loss(y, probability, labels=classes))
     if scoring == "balanced_accuracy":
