@@ -35,7 +35,8 @@ class Contents:
         Name of the main model.
     provenance : dict
         Empty if there is none.
-    participants, failures : DataFrame or None
+    participants, failures, audit, chosen : DataFrame or None
+        The last two are there where an audit and searches were run.
     config : str or None
         The text of ``config.yaml``.
     hashes : dict
@@ -50,6 +51,8 @@ class Contents:
     provenance: dict[str, Any]
     participants: pd.DataFrame | None
     failures: pd.DataFrame | None
+    audit: pd.DataFrame | None
+    chosen: pd.DataFrame | None
     config: str | None
     hashes: dict[str, str]
     notes: tuple[str, ...]
@@ -70,8 +73,8 @@ def _provenance(text: str | None, notes: list[str]) -> dict[str, Any]:
     return found
 
 
-def _table(path: Path, notes: list[str]) -> pd.DataFrame | None:
-    """Return a table with its participants, or note why there is none."""
+def _table(path: Path, notes: list[str], *, needed: str = "participant_id") -> pd.DataFrame | None:
+    """Return a table with the column that it needs, or note why there is none."""
     if not path.is_file():
         return None
     try:
@@ -79,8 +82,8 @@ def _table(path: Path, notes: list[str]) -> pd.DataFrame | None:
     except (ValueError, OSError) as error:
         notes.append(f"{path.name} could not be read ({error}).")
         return None
-    if "participant_id" not in table.columns:
-        notes.append(f"{path.name} could not be read (it has no column participant_id).")
+    if needed not in table.columns:
+        notes.append(f"{path.name} could not be read (it has no column {needed}).")
         return None
     return table
 
@@ -125,6 +128,11 @@ def read_contents(folder: str | os.PathLike[str]) -> Contents:
             f"{path} has {len(predictions)} rows with the columns {list(predictions.columns)}. "
             f"To write it again run `brainograph crossval CONFIG {folder}`."
         )
+    if {"y_pred", "p_0"} & set(predictions.columns):
+        raise ValueError(
+            f"{path} holds predictions of more than two classes or of a number, which the report "
+            f"does not show yet. Their scores are in {folder / 'metrics.tsv'}."
+        )
     notes = [f"{name} is missing: {what}." for name, what in _WITHOUT.items()]
     notes = [note for note in notes if not (folder / note.split()[0]).is_file()]
     texts = {
@@ -141,6 +149,8 @@ def read_contents(folder: str | os.PathLike[str]) -> Contents:
         provenance=provenance,
         participants=_table(folder / "participants.tsv", notes),
         failures=_table(folder / "failures.tsv", notes),
+        audit=_table(folder / "audit.tsv", notes, needed="check"),
+        chosen=_table(folder / "search.tsv", notes, needed="parameter"),
         config=texts.get("config.yaml"),
         hashes={
             name: hashlib.sha256((folder / name).read_bytes()).hexdigest()

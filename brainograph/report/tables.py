@@ -6,7 +6,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["demographics", "flat", "interval", "number", "p_value", "score_rows", "site_rows"]
+__all__ = [
+    "chosen_rows",
+    "demographics",
+    "flat",
+    "gap_rows",
+    "interval",
+    "number",
+    "p_value",
+    "score_rows",
+    "site_rows",
+]
 
 
 def number(value: object, digits: int = 2) -> str:
@@ -84,6 +94,35 @@ def site_rows(
         for site, part in chosen.groupby("group")
     ]
     return sorted(rows, key=lambda row: (-row["n"], row["site"]))
+
+
+def gap_rows(gaps: pd.DataFrame, *, metrics: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return, for each phenotype, one row for each of its groups and one for the gap."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for (by, group), part in gaps.groupby(["by", "group"], sort=False):
+        row = {
+            "group": group,
+            "n": int(part["n"].iloc[0]),
+            "compared": bool(part["compared"].iloc[0]),
+            "cells": _cells(part, metrics),
+        }
+        rows.setdefault(str(by), []).append(row)
+    return rows
+
+
+def chosen_rows(chosen: pd.DataFrame | None) -> list[dict[str, Any]]:
+    """Return what searches chose: one row for each model, regime and parameter."""
+    if chosen is None or chosen.empty:
+        return []
+    rows = []
+    for key, values in chosen.groupby(["model", "regime", "parameter"], sort=False)["value"]:
+        counts = values.astype(str).value_counts()
+        texts = ", ".join(f"{value} ({n})" for value, n in counts.head(6).items())
+        more = f", and {len(counts) - 6} other values" if len(counts) > 6 else ""
+        model, regime, parameter = key
+        rows.append({"model": model, "regime": regime, "parameter": parameter})
+        rows[-1] |= {"n": len(values), "values": texts + more}
+    return rows
 
 
 def _mean_sd(values: pd.Series, digits: int) -> str:

@@ -14,10 +14,17 @@ CONTROLS = {
     "majority": "always answers the larger class",
     "phenotype": "age, sex and site only, no brain data",
     "motion": "head motion only, no brain data",
+    "site": "site only, no brain data",
     "edges_logistic": "logistic regression on the connectivity edges",
+    "edges_ridge": "ridge regression on the connectivity edges",
     "tangent_logistic": "logistic regression in tangent space",
+    "tangent_ridge": "ridge regression in tangent space",
+    "edges_phenotype": "logistic regression on edges and phenotypes",
     "no_edges": "the same network without edges between participants",
-    "shuffled_edges": "the same network with shuffled edges between participants",
+    "rewired_edges": "the same network, edges shuffled with every degree kept",
+    "permuted_features": "the same network, everybody with the features of somebody else",
+    "mlp": "a small multilayer perceptron on the connectivity edges",
+    "mean_mlp": "meanMLP on the regional series",
 }
 _SIGNIFICANT = 0.05
 
@@ -32,7 +39,8 @@ class Verdict:
         One or two sentences.
     regime : str
     comparisons : tuple of dict
-        For each control ``model``, ``outcome``, ``difference``, ``low``, ``high``, ``p_value``.
+        For each control ``model``, ``outcome``, ``difference``, ``low``, ``high``, ``p_value``
+        and ``q_value``.
     """
 
     headline: str
@@ -53,7 +61,7 @@ def _outcome(row: pd.Series) -> Outcome:
         return "worse"
     if row["low"] <= 0:
         return "no better"
-    return "better" if row["p_value"] < _SIGNIFICANT else "perhaps better"
+    return "better" if row["q_value"] < _SIGNIFICANT else "perhaps better"
 
 
 def _against_chance(model: str, auc: pd.Series) -> str:
@@ -109,13 +117,13 @@ def judge(scores: pd.DataFrame, compared: pd.DataFrame, *, main: str) -> list[Ve
     -------
     list of Verdict
         "No better" wherever the interval of the difference holds 0; "better" only where the
-        corrected test over folds agrees at .05.
+        corrected test over folds agrees at a false discovery rate of .05 over the controls.
     """
     areas = scores[(scores["model"] == main) & (scores["metric"] == "auc")]
     verdicts = []
     for _, auc in areas.iterrows():
         rows = compared[compared["regime"] == auc["regime"]]
-        names = ["model", "difference", "low", "high", "p_value"]
+        names = ["model", "difference", "low", "high", "p_value", "q_value"]
         comparisons = [
             {name: row[name] for name in names}
             | {"outcome": _outcome(row), "what": CONTROLS.get(str(row["model"]), "")}

@@ -9,12 +9,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from brainograph import __version__
 from brainograph.files import replace_on_success
-from brainograph.metrics import compare, score
+from brainograph.metrics import compare, compare_regimes, gaps, score
 from brainograph.report.contents import Contents, read_contents
 from brainograph.report.figures import figures
 from brainograph.report.tables import (
+    chosen_rows,
     demographics,
     flat,
+    gap_rows,
     interval,
     number,
     p_value,
@@ -32,13 +34,18 @@ _METRICS = {
     "accuracy": "accuracy",
     "sensitivity": "sensitivity",
     "specificity": "specificity",
+    "precision": "precision",
+    "f1": "F1",
+    "mcc": "MCC",
     "brier": "Brier score",
+    "ece": "calibration error",
 }
 _SITE_METRICS = ("auc", "balanced_accuracy", "sensitivity", "specificity")
 _REGIMES = {
     "transductive": "the test participants' scans and phenotypes, never their labels, were part of "
     "the graph in training",
     "inductive": "the test participants were unseen in training, as a new patient would be",
+    "single_query": "unseen in training, and each predicted alone, as one patient in a clinic",
 }
 _SHOWN = {
     *("title", "name", "main", "models", "participants", "scheme", "notes"),
@@ -114,6 +121,27 @@ def _details(contents: Contents) -> dict[str, str]:
     return flat(rest) | {f"sha256 of {name}": sha for name, sha in contents.hashes.items()}
 
 
+def _gaps(contents: Contents, of_main: pd.DataFrame, regime: str) -> pd.DataFrame:
+    """Return how well the main model serves each sex and each age band."""
+    people = contents.participants
+    known = (
+        []
+        if people is None
+        else [name for name in ("sex", "age") if name in people and people[name].nunique() > 1]
+    )
+    if people is None or not known:
+        return pd.DataFrame(columns=["by", "group"])
+    table = people.drop_duplicates("participant_id").set_index("participant_id")
+    return gaps(of_main[of_main["regime"] == regime], table, by=known)
+
+
+def _audit_rows(audit: pd.DataFrame) -> list[dict[str, str]]:
+    """Return the findings, the worst first."""
+    order = {name: rank for rank, name in enumerate(("fail", "warn", "pass", "skipped"))}
+    worst = audit.sort_values("status", key=lambda s: s.map(order), kind="stable")
+    return worst.fillna("").astype(str).to_dict("records")
+
+
 def _page(contents: Contents) -> dict[str, Any]:
     """Return everything that the template shows."""
     predictions, main = contents.predictions, contents.main
@@ -143,6 +171,10 @@ def _page(contents: Contents) -> dict[str, Any]:
         "sites": []
         if sites is None
         else site_rows(sites, model=main, regime=regime, metrics=_SITE_METRICS),
+        "gaps": gap_rows(_gaps(contents, of_main, regime), metrics=_SITE_METRICS),
+        "regime_gaps": compare_regimes(predictions, main).to_dict("records"),
+        "audit": None if contents.audit is None else _audit_rows(contents.audit),
+        "chosen": chosen_rows(contents.chosen),
         "figures": figures(predictions, scores, sites, main=main, regime=regime),
         "demographics": demographics(contents.participants, predictions),
         "counts": flat({"participants": contents.provenance.get("participants") or {}}),

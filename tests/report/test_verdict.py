@@ -19,13 +19,15 @@ def scores(rows):
 
 
 def compared(rows):
-    """Differences from (model, low, high, p)."""
-    names = ["model", "low", "high", "p_value"]
-    return pd.DataFrame(rows, columns=names).assign(regime="inductive", difference=0.1)
+    """Differences from (model, low, high, q)."""
+    names = ["model", "low", "high", "q_value"]
+    return pd.DataFrame(rows, columns=names).assign(
+        regime="inductive", difference=0.1, p_value=1e-4
+    )
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "p_value", "outcome"),
+    ("low", "high", "q_value", "outcome"),
     [
         (0.01, 0.2, 0.001, "better"),
         (0.01, 0.2, 0.3, "perhaps better"),
@@ -36,9 +38,9 @@ def compared(rows):
         (np.nan, np.nan, 0.5, "not comparable"),
     ],
 )
-def test_outcomes(low, high, p_value, outcome):
+def test_outcomes(low, high, q_value, outcome):
     table = scores([("gcn", 0.7, 0.6, 0.8)])
-    verdict = judge(table, compared([("motion", low, high, p_value)]), main="gcn")[0]
+    verdict = judge(table, compared([("motion", low, high, q_value)]), main="gcn")[0]
     assert verdict.comparisons[0]["outcome"] == outcome
     assert f"{outcome} " in verdict.headline
     assert verdict.comparisons[0]["what"] == "head motion only, no brain data"

@@ -216,3 +216,50 @@ def test_output_may_be_a_file_or_a_folder(tmp_path):
     folder = simulate(tmp_path, n=40)
     assert write_report(folder, tmp_path / "pages" / "a.html") == tmp_path / "pages" / "a.html"
     assert write_report(folder, tmp_path / "pages") == tmp_path / "pages" / "report.html"
+
+
+def test_the_gap_between_regimes_has_a_row(tmp_path):
+    simulate(tmp_path, effects={"gcn": 2.0})
+    table = pd.read_csv(tmp_path / "predictions.tsv", sep="\t")
+    alone = table.assign(regime="single_query", y_score=table["y_score"] * 0.9)
+    write_tsv(pd.concat([table, alone]), tmp_path / "predictions.tsv")
+    text = Page(write_report(tmp_path).read_text()).text
+    assert "The gap between regimes" in text
+    assert "inductive single_query 0.000" in text.replace("−", "")
+    assert "each predicted alone" in text
+
+
+def test_sex_and_age_are_compared_where_they_are_known(tmp_path):
+    text = Page(write_report(complete(tmp_path)).read_text()).text
+    assert "By sex" in text
+    assert "By age" not in text  # everybody is of one age
+    assert "gap" in text
+
+
+def test_an_audit_is_shown_the_worst_first(tmp_path):
+    simulate(tmp_path)
+    findings = {"check": ["row_order", "phenotypes"], "status": ["pass", "fail"]}
+    findings |= {"value": [0.0, 0.97], "expected": ["0", "below 0.9"], "message": ["m1", HOSTILE]}
+    write_tsv(pd.DataFrame(findings), tmp_path / "audit.tsv")
+    page = write_report(tmp_path).read_text()
+    text = Page(page).text
+    assert HOSTILE in text
+    assert "<script>" not in page
+    assert text.index("phenotypes fail") < text.index("row order pass")
+
+
+def test_what_searches_chose_is_shown(tmp_path):
+    simulate(tmp_path)
+    chosen = {"model": "gcn", "regime": "inductive", "repeat": 0, "fold": [0, 1, 2]}
+    chosen |= {"parameter": "C", "value": ["1", "10", "1"], "inner_score": 0.7}
+    write_tsv(pd.DataFrame(chosen), tmp_path / "search.tsv")
+    assert "C 3 1 (2), 10 (1)" in Page(write_report(tmp_path).read_text()).text
+
+
+def test_predictions_of_numbers_are_not_shown_yet(tmp_path):
+    rows = {"participant_id": ["a", "b"], "model": "ridge", "regime": "inductive", "repeat": 0}
+    write_tsv(
+        pd.DataFrame(rows | {"fold": 0, "y_true": 1.5, "y_pred": 1.0}), tmp_path / "predictions.tsv"
+    )
+    with pytest.raises(ValueError, match=r"or of a number.*metrics\.tsv"):
+        write_report(tmp_path)
