@@ -80,12 +80,12 @@ class BrainNetCNN(nn.Module):
 
     def forward(self, batch: BrainBatch) -> Tensor:
         """Return logits (B, K)."""
-        h = without_diagonal(batch.connectivity[self.connectivity])[:, None]  # (B, 1, R, R)
+        h = without_diagonal(batch.connectivity[self.connectivity])[..., None]  # (B, R, R, 1)
         for cross in self.crosses[:-1]:
-            rows, columns = cross(h)  # (B, C, R) each
-            h = _leaky(rows[..., None] + columns[..., None, :])  # (B, C, R, R)
+            rows, columns = cross(h)  # (B, R, C) each
+            h = _leaky(rows[:, :, None] + columns[:, None])  # (B, R, R, C)
         rows, columns = self.crosses[-1](h)
-        nodes = _leaky(rows + columns)  # (B, node, R)
+        nodes = _leaky(rows + columns)  # (B, R, node)
         graph = self.dropout(_leaky(self.node_to_graph(nodes.flatten(1))))  # (B, graph)
         return self.head(self.dropout(_leaky(self.hidden(graph))))
 
@@ -95,12 +95,12 @@ class _Cross(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, n_regions: int) -> None:
         super().__init__()
-        self.row = nn.Conv2d(in_channels, out_channels, (1, n_regions))
-        self.column = nn.Conv2d(in_channels, out_channels, (n_regions, 1), bias=False)
+        self.row = nn.Linear(n_regions * in_channels, out_channels)
+        self.column = nn.Linear(n_regions * in_channels, out_channels, bias=False)
 
     def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Map matrices (B, C, R, R) to two vectors (B, C', R)."""
-        return self.row(h).squeeze(-1), self.column(h).squeeze(-2)
+        """Map matrices (B, R, R, C) to two times (B, R, C')."""
+        return self.row(h.flatten(2)), self.column(h.transpose(1, 2).flatten(2))
 
 
 def _leaky(h: Tensor) -> Tensor:

@@ -109,16 +109,21 @@ def strongest_edges(
 
 
 def _limits(weights: Tensor, density: float) -> list[float]:
-    """Return the strength of the strongest edge left out of each graph, at least 0."""
+    """Return, for each graph, a strength between the weakest edge kept and the strongest left out.
+
+    Half way, since a matrix from a device is symmetric only to rounding.
+    """
     n_regions = weights.shape[-1]
     n_pairs = n_regions * (n_regions - 1) // 2
     left_out = n_pairs - round(density * n_pairs)
     if left_out == 0:
         return [0.0] * len(weights)
-    if weights.is_cuda:
+    if left_out == n_pairs:
+        return [torch.inf] * len(weights)
+    if weights.device.type != "cpu":
         upper = torch.ones_like(weights[0], dtype=torch.bool).triu(1)
         strength = weights.abs().masked_select(upper).view(len(weights), n_pairs)
-        return strength.kthvalue(left_out, dim=-1).values.tolist()
+        return strength.sort(dim=-1).values[:, left_out - 1 : left_out + 1].mean(dim=-1).tolist()
     # numpy's partition is ten times faster than torch's kthvalue and topk on a CPU
     pairs = np.flatnonzero(np.triu(np.ones((n_regions, n_regions), dtype=bool), 1))
     edges = np.empty(n_pairs, dtype=np.float32)
@@ -126,6 +131,6 @@ def _limits(weights: Tensor, density: float) -> list[float]:
     for graph in weights.float().numpy().reshape(len(weights), -1):
         np.take(graph, pairs, out=edges, mode="clip")
         np.abs(edges, out=edges)
-        edges.partition(left_out - 1)
-        limits.append(float(edges[left_out - 1]))
+        edges.partition((left_out - 1, left_out))
+        limits.append(float(edges[left_out - 1 : left_out + 1].mean()))
     return limits
