@@ -12,9 +12,19 @@ from sklearn.base import BaseEstimator
 
 from brainograph.cohort import Cohort
 from brainograph.files import read_tsv, write_tsv
-from brainograph.model_selection import checks as functions
+from brainograph.model_selection.checks.confounds import confounds
+from brainograph.model_selection.checks.duplicates import duplicates
 from brainograph.model_selection.checks.finding import Finding
-from brainograph.model_selection.checks.folds import folds_table, splits_of
+from brainograph.model_selection.checks.folds import (
+    best_epoch,
+    folds_table,
+    split_overlap,
+    splits_of,
+)
+from brainograph.model_selection.checks.isolation import hidden_labels, isolation
+from brainograph.model_selection.checks.order import identifiers, label_order, row_order
+from brainograph.model_selection.checks.permuted import permuted_labels, permuted_within_site
+from brainograph.model_selection.checks.phenotypes import phenotypes
 from brainograph.model_selection.checks.study import Pipeline, Study
 from brainograph.model_selection.jobs import Regime
 from brainograph.model_selection.splits import Splits, repeated_stratified
@@ -35,7 +45,27 @@ Check = Literal[
     "permuted_labels",
     "permuted_within_site",
 ]
-_OF_DATA = ("split_overlap", "duplicates", "label_order", "phenotypes", "confounds")
+_FUNCTIONS: dict[Check, Callable[[Study], list[Finding]]] = {
+    "split_overlap": split_overlap,
+    "duplicates": duplicates,
+    "label_order": label_order,
+    "phenotypes": phenotypes,
+    "confounds": confounds,
+    "best_epoch": best_epoch,
+    "hidden_labels": hidden_labels,
+    "isolation": isolation,
+    "row_order": row_order,
+    "identifiers": identifiers,
+    "permuted_labels": permuted_labels,
+    "permuted_within_site": permuted_within_site,
+}
+_OF_DATA: tuple[Check, ...] = (
+    "split_overlap",
+    "duplicates",
+    "label_order",
+    "phenotypes",
+    "confounds",
+)
 
 
 @dataclass(frozen=True)
@@ -272,19 +302,16 @@ def audit_predictions(
     """
     y = _check_labels(y, cohort)
     table = _one_model(predictions)
-    allowed = [*_OF_DATA, "best_epoch"]
-    chosen = _chosen(checks, allowed if history is not None else list(_OF_DATA))
+    allowed: list[Check] = [*_OF_DATA, "best_epoch"]
+    chosen = _chosen(checks, _OF_DATA if history is None else allowed)
     sides = splits if isinstance(splits, pd.DataFrame) else folds_table(splits)
     made = splits_of(sides) if isinstance(splits, pd.DataFrame) else splits
     study = Study(cohort, y, made, predictions=table, history=history, sides=sides)
     return _audited(study, chosen)
 
 
-def _audited(study: Study, chosen: Sequence[str]) -> Audit:
-    check: dict[str, Callable[[Study], list[Finding]]] = {
-        name: getattr(functions, name) for name in get_args(Check)
-    }
-    return Audit(_table([finding for name in chosen for finding in check[name](study)]))
+def _audited(study: Study, chosen: Sequence[Check]) -> Audit:
+    return Audit(_table([finding for name in chosen for finding in _FUNCTIONS[name](study)]))
 
 
 def _table(findings: list[Finding]) -> pd.DataFrame:
@@ -295,13 +322,13 @@ def _table(findings: list[Finding]) -> pd.DataFrame:
     return table.astype({"value": float})
 
 
-def _chosen(checks: Sequence[Check] | None, allowed: list[str]) -> list[str]:
+def _chosen(checks: Sequence[Check] | None, allowed: Sequence[Check]) -> Sequence[Check]:
     if checks is None:
         return allowed
     strange = [name for name in checks if name not in allowed]
     if isinstance(checks, str) or strange or not checks:
-        raise ValueError(f"checks must be a list of some of {allowed}, got {checks!r}.")
-    return list(checks)
+        raise ValueError(f"checks must be a list of some of {list(allowed)}, got {checks!r}.")
+    return checks
 
 
 def _check_labels(y: np.ndarray, cohort: Cohort) -> np.ndarray:
