@@ -1,17 +1,19 @@
-"""``brainograph crossval``, ``leaderboard`` and ``report``: from cohorts to numbers."""
+"""``brainograph crossval``, ``audit``, ``leaderboard`` and ``report``: from cohorts to numbers."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from brainograph.cli.app import Jobs, Overrides, app, load_cohort, say
 
 if TYPE_CHECKING:
-    from brainograph.model_selection import Results
+    from brainograph.model_selection import Audit, Results
+    from brainograph.model_selection.auditing import Check
 
-__all__ = ["crossval", "leaderboard", "report"]
+__all__ = ["audit", "crossval", "leaderboard", "report"]
 
 
 @app.command(
@@ -78,6 +80,81 @@ def _print_scores(outcome: "Results") -> None:
         table.add_row(
             model, regime, interval, f"{of.loc['auc_folds', 'value']:.3f}", f"{balanced:.3f}"
         )
+    Console().print(table)
+
+
+@app.command(
+    epilog="Example: brainograph audit configs/abide_ho_population_gcn.yaml results/ho "
+    "--set cohort=cohorts/ho --permutations 99 --jobs 2"
+)
+def audit(
+    config: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],
+    results: Annotated[
+        Path, typer.Argument(help="Results folder of crossval; without one, a folder to make.")
+    ],
+    permutations: Annotated[int, typer.Option(min=1, help="Orders of the labels.")] = 20,
+    folds: Annotated[int, typer.Option(min=1, help="Folds that each order is run on.")] = 3,
+    check: Annotated[
+        list[str] | None, typer.Option(help="Do this check only. Repeatable. [all]")
+    ] = None,
+    jobs: Jobs = 1,
+    overrides: Overrides = None,
+) -> None:
+    """Try to show that a study's number is too good to be true; exit status 1 if that succeeds.
+
+    Permutes and turns round labels, shuffles rows, renames participants, replaces other people's
+    data, looks for duplicates and for phenotypes that tell the label. Writes audit.tsv, which
+    the report shows. A run that was interrupted goes on.
+    """
+    from brainograph.config import load_config
+
+    experiment = load_config(config, overrides or ())
+    from brainograph.config.build import check_cohort, make_labels, make_splits
+    from brainograph.config.models import make_model
+    from brainograph.model_selection import Results
+    from brainograph.model_selection import audit as run
+
+    cohort = load_cohort(experiment.cohort)
+    check_cohort(experiment, cohort)
+    y = make_labels(experiment, cohort)
+    predictions, splits = None, None
+    if (results / "predictions.tsv").is_file():
+        known = Results.load(results)
+        table, splits = known.predictions, known.splits
+        predictions = table[table["model"] == known.provenance["main"]]
+    memory = results / "folds" / "cache"
+    found = run(
+        make_model(experiment, memory=str(memory)),
+        cohort,
+        y,
+        splits=make_splits(experiment, cohort, y) if splits is None else splits,
+        regime="transductive" if "transductive" in experiment.regimes else experiment.regimes[0],
+        checks=cast("list[Check] | None", check),
+        n_permutations=permutations,
+        n_folds=folds,
+        predictions=predictions,
+        folder=results / "folds" / "audit",
+        n_jobs=jobs,
+    )
+    _print_findings(found)
+    say(f"Written to {found.save(results)}. Next: brainograph report {results}")
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+def _print_findings(found: "Audit") -> None:
+    """Print what was found, one row for each finding."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    colors = {"pass": "green", "warn": "yellow", "fail": "bold red"}
+    table = Table(box=SIMPLE_HEAD)
+    for column in ("check", "status", "finding"):
+        table.add_column(column)
+    for row in found.findings.itertuples():
+        color = colors.get(row.status, "dim")
+        message = escape(str(row.message))
+        table.add_row(row.check.replace("_", " "), f"[{color}]{row.status}[/{color}]", message)
     Console().print(table)
 
 
