@@ -10,8 +10,6 @@ import torch
 from numpy.typing import ArrayLike
 from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
-from sklearn.pipeline import Pipeline
-from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from brainograph.cohort import Cohort
@@ -102,11 +100,10 @@ class TransductiveClassifier(ClassifierMixin, BaseEstimator):
         labels = check_labels(y, cohort)
         order = np.argsort(cohort.participant_ids)
         cohort, labels = cohort[order], labels[order]
-        self._check_features(cohort, labels)
         self.region_names_ = cohort.regions.index.tolist()
         self.participant_ids_ = cohort.participant_ids
         self._labelled = labels != -1
-        self.features_ = clone(self.features).fit(cohort)
+        self.features_ = self._fit_features(cohort, labels)
         self._x = np.asarray(self.features_.transform(cohort))
         self.classifier_ = clone(self.classifier).fit(
             self._x[self._labelled], labels[self._labelled]
@@ -115,20 +112,19 @@ class TransductiveClassifier(ClassifierMixin, BaseEstimator):
         self._proba = self._probabilities(self._x)
         return self
 
-    def _check_features(self, cohort: Cohort, labels: np.ndarray) -> None:
-        """Refuse steps that need labels, and covariates that are the labels."""
-        steps = {"features": self.features, **self.features.get_params()}
-        supervised = [
-            f"{name} ({type(step).__name__})" for name, step in steps.items() if _needs_labels(step)
-        ]
-        if supervised:
-            raise ValueError(
-                f"features are learnt from everyone and get no label, but {', '.join(supervised)} "
-                "needs them. Put it before the classifier: make_pipeline(step, classifier)."
-            )
-        for step in steps.values():
+    def _fit_features(self, cohort: Cohort, labels: np.ndarray) -> TransformerMixin:
+        """Fit without labels; these only tell whether a covariate is one of them."""
+        for step in [self.features, *self.features.get_params().values()]:
             if isinstance(step, Harmonized):
                 check_against_labels(cohort.phenotype, step.covariates, labels)
+            if _needs_labels(step):
+                raise _no_labels(f"{type(step).__name__}.fit(X, y)")
+        try:
+            return clone(self.features).fit(cohort, None)
+        except ValueError as error:
+            if "requires y to be passed" not in str(error):  # scikit-learn's words
+                raise
+            raise _no_labels(str(error)) from error
 
     def _probabilities(self, x: np.ndarray) -> np.ndarray:
         if hasattr(self.classifier_, "predict_proba"):
@@ -234,9 +230,12 @@ class TransductiveClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _needs_labels(step: object) -> bool:
-    """Tell whether a transformer cannot be fitted without labels."""
-    if not hasattr(step, "fit") or isinstance(step, Pipeline):
-        return False
-    y = inspect.signature(step.fit).parameters.get("y")
-    required = y is not None and y.default is inspect.Parameter.empty
-    return required or (isinstance(step, BaseEstimator) and get_tags(step).target_tags.required)
+    y = inspect.signature(step.fit).parameters.get("y") if hasattr(step, "fit") else None
+    return y is not None and y.default is inspect.Parameter.empty
+
+
+def _no_labels(step: str) -> ValueError:
+    return ValueError(
+        "features are learnt from everyone and get no label, but a step needs them: "
+        f"{step}. Put it before the classifier: make_pipeline(step, classifier)."
+    )
