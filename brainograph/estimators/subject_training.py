@@ -1,7 +1,9 @@
 """One training of a subject-level network: batches, losses, devices."""
 
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -139,8 +141,8 @@ class Fit:
         fabric = self.training.new_fabric(self.device)
         if self.training.devices == 1:
             return _train(fabric, self)
-        apart: Any = _train_apart
-        weights, history = from_bytes(fabric.launch(apart, self))
+        apart: Any = partial(_train_apart, fit=self)
+        weights, history = from_bytes(fabric.launch(apart))
         self.network.load_state_dict(weights)
         self.network.eval()
         return pd.DataFrame(**history).rename_axis("epoch")
@@ -148,6 +150,7 @@ class Fit:
 
 def _train_apart(fabric: "Fabric", fit: Fit) -> bytes:
     """Train in a process of several; tensors do not outlive it, bytes do."""
+    fit = replace(fit, network=copy.deepcopy(fit.network))  # the processes share what they are sent
     history = _train(fabric, fit)
     table = {
         "data": history.to_numpy().tolist(),
