@@ -5,7 +5,7 @@ import pandas as pd
 
 from brainograph.metrics.bootstrap import ratio
 from brainograph.metrics.calibration import calibration_error
-from brainograph.metrics.table import Task, comparable_scores
+from brainograph.metrics.table import NOISE, Task, comparable_scores
 
 __all__ = ["BINARY", "area", "average_precision", "confusion", "rates"]
 
@@ -109,12 +109,14 @@ def _measure(values: np.ndarray, drawn: np.ndarray) -> dict[str, np.ndarray]:
     """Measure the rows of one repeat or fold in every resample."""
     y_true, y_score, comparable_score, threshold = values.T
     positive = y_true == 1
+    ece, noise = calibration_error(y_true, y_score, drawn)
     return {
         "auc": area(positive, comparable_score, drawn),
         "average_precision": average_precision(positive, comparable_score, drawn),
         **rates(*confusion(positive, y_score >= threshold, drawn)),
         "brier": ratio((y_score - y_true) ** 2 @ drawn, _sum(drawn)),
-        "ece": calibration_error(y_true, y_score, drawn),
+        "ece": ece,
+        NOISE: noise,
     }
 
 
@@ -142,6 +144,8 @@ def _values(predictions: pd.DataFrame) -> np.ndarray:
     threshold = np.full(len(y_score), 0.5)
     if "threshold" in predictions:
         threshold = predictions["threshold"].astype(float).fillna(0.5).to_numpy()
+        if not np.isfinite(threshold).all():
+            raise ValueError("threshold must be a number, or missing for 0.5.")
     columns = [predictions["y_true"], y_score, comparable_scores(predictions), threshold]
     return np.column_stack(columns).astype(float)
 

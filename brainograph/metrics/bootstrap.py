@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["check_bootstrap", "mean", "percentile", "ratio", "reflected", "resamples"]
+__all__ = ["above_noise", "check_bootstrap", "mean", "percentile", "ratio", "resamples"]
 
 
 def check_bootstrap(n_bootstrap: int, confidence: float) -> None:
@@ -87,20 +87,32 @@ def percentile(resampled: np.ndarray, confidence: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def reflected(value: float, resampled: np.ndarray, confidence: float) -> tuple[float, float]:
+def above_noise(resampled: np.ndarray, noise: np.ndarray, confidence: float) -> tuple[float, float]:
     r"""Interval of a number that noise can only raise, such as a gap or a calibration error.
 
-    Resampling adds noise to noise, so that the resamples of such a number lie above it, as it
-    lies above the truth. The interval is their percentile interval reflected at the number, cut
-    at 0 and made to hold the number itself.
+    Such a number is a norm, the size of something whose every part is noisy, so that its
+    percentile interval would hardly ever reach 0. By the triangle inequality it lies above the
+    truth by no more than the size of the noise, which the resamples show:
 
-    .. math:: [\max(0, 2 v - q_{1 - \alpha / 2}), \max(v, 2 v - q_{\alpha / 2})]
+    .. math:: low = \max(0, \|\hat x\| - q_{1 - \alpha}(\|x^* - \hat x\|)), \quad
+              high = q_{1 - \alpha / 2}(\|x^*\|)
 
-    References
+    Parameters
     ----------
-    Efron & Tibshirani (1993), An Introduction to the Bootstrap, section 13.4.
+    resampled : array (B + 1,)
+        The number in the data, then in every resample.
+    noise : array (B + 1,)
+        Size of the difference between each and the data.
+    confidence : float
+
+    Returns
+    -------
+    low, high : float
+        Holds the number, and the truth at least as often as it says.
     """
-    low, high = percentile(resampled, confidence)
-    if not (np.isfinite(value) and np.isfinite(low)):
+    value = float(resampled[0])
+    _, high = percentile(resampled[1:], confidence)
+    noise = noise[1:][np.isfinite(noise[1:])]
+    if not (np.isfinite(value) and np.isfinite(high) and len(noise)):
         return np.nan, np.nan
-    return max(0.0, min(value, 2 * value - high)), max(value, 2 * value - low)
+    return max(0.0, value - float(np.quantile(noise, confidence))), max(value, high)

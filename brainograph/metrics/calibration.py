@@ -11,7 +11,7 @@ N_BINS = 10
 
 def calibration_error(
     happened: np.ndarray, probability: np.ndarray, drawn: np.ndarray
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     r"""Return the expected calibration error of every resample at once.
 
     The interval [0, 1] is cut into ten bins of equal width, of which the last holds 1:
@@ -29,8 +29,10 @@ def calibration_error(
 
     Returns
     -------
-    array (B,)
+    error : array (B,)
         In [0, 1]. Noise raises it: few participants look badly calibrated.
+    noise : array (B,)
+        The same sum over bins of the difference between each resample and the first.
 
     References
     ----------
@@ -40,10 +42,11 @@ def calibration_error(
     Examples
     --------
     >>> probability = np.array([0.92, 0.98, 0.31, 0.35])
-    >>> calibration_error(np.array([1, 1, 0, 1]), probability, np.ones((4, 1))).round(3)
+    >>> calibration_error(np.array([1, 1, 0, 1]), probability, np.ones((4, 1)))[0].round(3)
     array([0.11])
     """
     bins = np.minimum((probability * N_BINS).astype(int), N_BINS - 1)
     excess = np.zeros((N_BINS, len(probability)))
     excess[bins, np.arange(len(bins))] = happened - probability
-    return ratio(np.abs(excess @ drawn).sum(0), drawn.sum(0, dtype=np.float64))
+    by_bin = ratio(excess @ drawn, drawn.sum(0, dtype=np.float64))
+    return np.abs(by_bin).sum(0), np.abs(by_bin - by_bin[:, :1]).sum(0)

@@ -215,7 +215,7 @@ def _difference(
     n_test = both.groupby(["repeat", "fold"], sort=True).size().to_numpy()[np.isfinite(folds)]
     per_fold = folds[np.isfinite(folds)]
     t, p_value = _corrected_t(per_fold, n_test, len(those.ids))
-    low, high = interval(task, task.headline_name, pooled, those, confidence)
+    low, high = interval(task, task.headline_name, {task.headline_name: pooled}, those, confidence)
     return {
         "metric": task.headline_name,
         "difference": float(pooled[0]),

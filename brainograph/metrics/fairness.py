@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from brainograph.metrics.bands import bands as cut_bands
-from brainograph.metrics.bootstrap import check_bootstrap, reflected, resamples
+from brainograph.metrics.bootstrap import above_noise, check_bootstrap, resamples
 from brainograph.metrics.score import interval, measured
 from brainograph.metrics.table import People, Task, people
 from brainograph.metrics.task import read
@@ -43,9 +43,9 @@ def gaps(
     (``"n/a"``), are shown only.
 
     Noise alone makes a gap, the larger the more and the smaller the groups are. Two numbers say
-    how much: the interval of the gap is reflected (:func:`~.bootstrap.reflected`) and reaches 0
-    where the gap may be noise, and ``by_chance`` is the mean gap of groups of the same sizes and
-    classes dealt at random, of which ``p_value`` is the share with at least such a gap.
+    how much: the interval of the gap reaches 0 where the gap may be noise, and ``by_chance`` is
+    the mean gap of groups of the same sizes and classes dealt at random, of which ``p_value`` is
+    the share with at least such a gap.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def gaps(
 
     References
     ----------
-    Efron & Tibshirani (1993), An Introduction to the Bootstrap, sections 13.4 and 15.2.
+    Efron & Tibshirani (1993), An Introduction to the Bootstrap, section 15.2.
 
     Examples
     --------
@@ -200,7 +200,7 @@ def _by_group(
             large |= inside
         name = str(groups.categories[code]) if code >= 0 else _UNKNOWN
         for metric, resampled in scores.items():
-            limits = interval(sample.task, metric, resampled, part.those, confidence)
+            limits = interval(sample.task, metric, scores, part.those, confidence)
             rows.append(part.row(name, metric, float(resampled[0]), limits) | {"compared": enough})
     return rows + _gap(sample.within(large), codes[large], compared, n_bootstrap, confidence, seed)
 
@@ -221,8 +221,9 @@ def _gap(
     chance = _by_chance(sample, codes, n_bootstrap, seed) if alone else {}
     rows: list[dict[str, object]] = []
     for name in names:
-        gap = np.ptp([scores[name] for scores in compared], axis=0)
-        limits = reflected(float(gap[0]), gap[1:], confidence)
+        values = np.stack([scores[name] for scores in compared])
+        gap = np.ptp(values, axis=0)
+        limits = above_noise(gap, np.ptp(values - values[:, :1], axis=0), confidence)
         row = sample.row("gap", name, float(gap[0]), limits) | {"compared": True}
         if alone:
             reached = int((chance[name] >= gap[0] - 1e-12).sum())

@@ -8,7 +8,7 @@ import pandas as pd
 from brainograph.metrics.binary import area, average_precision, confusion, rates
 from brainograph.metrics.bootstrap import ratio
 from brainograph.metrics.calibration import calibration_error
-from brainograph.metrics.table import Task, comparable
+from brainograph.metrics.table import NOISE, Task, comparable
 
 __all__ = ["MULTICLASS", "class_columns"]
 
@@ -72,13 +72,15 @@ def _measure(values: np.ndarray, drawn: np.ndarray) -> dict[str, np.ndarray]:
     right = (true & called).any(axis=1).astype(float)
     surprise = -np.log(np.maximum(np.where(true, probability, 0).sum(axis=1), _SMALLEST))
     total = drawn.sum(0, dtype=np.float64)
+    ece, noise = calibration_error(right, probability.max(axis=1), drawn)
     whole = macro | {
         "accuracy": ratio(right @ drawn, total),
         "balanced_accuracy": balanced,
         "mcc": np.where(np.isfinite(balanced), _correlation(true, called, drawn), np.nan),
         "log_loss": ratio(surprise @ drawn, total),
         "brier": ratio(((probability - true) ** 2).sum(axis=1) @ drawn, total),
-        "ece": calibration_error(right, probability.max(axis=1), drawn),
+        "ece": ece,
+        NOISE: noise,
     }
     return whole | {f"{name}/{k}": one[name] for k, one in enumerate(each) for name in _OF_ONE}
 

@@ -15,14 +15,14 @@ _NOTHING = 1e-12
 def _spread(centred: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """Sum of squares about the mean of each resample, 0 where that is rounding alone."""
     total = drawn.sum(0, dtype=np.float64)
-    squares = centred**2 @ drawn - (centred @ drawn) ** 2 / total
+    squares = centred**2 @ drawn - ratio((centred @ drawn) ** 2, total)
     return np.where(squares > _NOTHING * (centred**2).sum(), squares, 0)
 
 
 def _pearson(first: np.ndarray, second: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """Correlation of two centred columns in every resample, NaN where one is constant."""
     total = drawn.sum(0, dtype=np.float64)
-    together = (first * second) @ drawn - (first @ drawn) * (second @ drawn) / total
+    together = (first * second) @ drawn - ratio((first @ drawn) * (second @ drawn), total)
     return ratio(together, np.sqrt(_spread(first, drawn) * _spread(second, drawn)))
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from brainograph.metrics.binary import BINARY
-from brainograph.metrics.bootstrap import check_bootstrap, mean, percentile, reflected
-from brainograph.metrics.table import People, Task, people, too_few
+from brainograph.metrics.bootstrap import above_noise, check_bootstrap, mean, percentile
+from brainograph.metrics.table import NOISE, People, Task, people, too_few
 from brainograph.metrics.task import read
 
 __all__ = ["METRICS", "interval", "measured", "score"]
@@ -45,7 +45,7 @@ def score(
     ``group`` (a person with several rows, a family) whole groups are. The interval therefore
     speaks of other participants, not of other trainings of the model. No interval is given where
     a metric rests on fewer than 5 participants (or groups) of a class: it would be too narrow.
-    Noise raises ``ece``, whose interval is reflected (:func:`~.bootstrap.reflected`).
+    Noise alone raises ``ece``, whose interval reaches 0 where it may be nothing else.
 
     Parameters
     ----------
@@ -106,9 +106,10 @@ def score(
             means, skipped = measured(task, part, values[chosen], those, weights, by=blocks)
             rows += [
                 {"model": model, "regime": regime, "group": name}
-                | _row(task, metric, suffix, means[metric], those, confidence)
+                | _row(task, metric, suffix, means, those, confidence)
                 | {"skipped": skipped[metric] if suffix else 0}
                 for metric in means
+                if metric != NOISE
             ]
     return _ordered(pd.DataFrame(rows), task, list(predictions["model"].unique()))
 
@@ -148,29 +149,29 @@ def measured(
 
 
 def interval(
-    task: Task, metric: str, resampled: np.ndarray, those: People, confidence: float
+    task: Task, metric: str, means: dict[str, np.ndarray], those: People, confidence: float
 ) -> tuple[float, float]:
-    """Return the interval of a metric from its resamples, of which the first are the data."""
+    """Return the interval of a metric from its resamples, of which the first is the data."""
     if too_few(task, metric, those):
         return np.nan, np.nan
     if metric == "ece":
-        return reflected(float(resampled[0]), resampled[1:], confidence)
-    return percentile(resampled[1:], confidence)
+        return above_noise(means[metric], means[NOISE], confidence)
+    return percentile(means[metric][1:], confidence)
 
 
 def _row(
     task: Task,
     metric: str,
     suffix: str,
-    resampled: np.ndarray,
+    means: dict[str, np.ndarray],
     those: People,
     confidence: float,
 ) -> dict[str, object]:
     """Return what the table says of one metric."""
-    low, high = interval(task, metric, resampled, those, confidence)
+    low, high = interval(task, metric, means, those, confidence)
     name, _, label = metric.partition("/")
     n = len(those.ids)
-    row: dict[str, object] = {"metric": name + suffix, "value": float(resampled[0])}
+    row: dict[str, object] = {"metric": name + suffix, "value": float(means[metric][0])}
     row |= {"low": low, "high": high, "n": n}
     if task.name == "binary":
         row["n_positive"] = int((those.strata == 1).sum())

@@ -9,8 +9,18 @@ import pandas as pd
 
 from brainograph.metrics.bootstrap import resamples
 
-__all__ = ["People", "Task", "check", "comparable", "comparable_scores", "people", "too_few"]
+__all__ = [
+    "NOISE",
+    "People",
+    "Task",
+    "check",
+    "comparable",
+    "comparable_scores",
+    "people",
+    "too_few",
+]
 
+NOISE = "noise of ece"
 _KEYS = ["model", "regime", "repeat", "participant_id"]
 _FEWEST = 5
 _OF_ALL = ("accuracy", "brier", "ece", "log_loss")
@@ -28,7 +38,8 @@ class Task:
     values : callable
         predictions -> array (rows, columns): what ``measure`` needs of them, checked; y_true first.
     measure : callable
-        values (S, columns), draws (S, B) -> metric -> array (B,).
+        values (S, columns), draws (S, B) -> metric -> array (B,), and ``NOISE``, which
+        the interval of ``ece`` needs.
     headline : callable
         values, draws -> array (B,): the metric that models are compared by.
     headline_name : str
