@@ -18,6 +18,7 @@ from sklearn.base import BaseEstimator
 import brainograph
 from brainograph.cohort import Cohort
 from brainograph.files import write_json
+from brainograph.model_selection.cluster import cluster_facts
 from brainograph.model_selection.environment import environment
 from brainograph.model_selection.jobs import (
     Job,
@@ -148,6 +149,7 @@ def cross_validate(
         "wall_time_s": round(time.perf_counter() - clock, 1),
         "n_jobs": n_jobs,
         "config_sha256": _config_hash(named, splits, regimes, threshold),
+        "cluster": cluster_facts(),
         **environment(),
     }
     results = Results(

@@ -4,13 +4,12 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import joblib
 import numpy as np
 import pandas as pd
 import torch
@@ -21,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from brainograph.cohort import Cohort
 from brainograph.files import read_tsv, write_json, write_tsv
 from brainograph.metrics import choose_threshold
+from brainograph.model_selection.cluster import each
 from brainograph.model_selection.splits import Split, repeated_stratified
 from brainograph.model_selection.tasks import Task, hide, predict
 
@@ -173,22 +173,11 @@ def run_jobs(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), disable=not progress) as bar:
         task = bar.add_task("cross-validation", total=len(jobs), completed=len(outcomes))
-        for i, outcome in _parallel(jobs, todo, cohort, y, n_jobs):
+        for place, outcome in each(Job.run, [jobs[i] for i in todo], cohort, y, n_jobs=n_jobs):
+            i = todo[place]
             outcomes[i] = outcome
             if folder is not None:
                 outcome.save(kept[i])
                 outcomes[i] = Outcome.load(kept[i])  # the same bytes as a resumed run
             bar.update(task, advance=1, description=jobs[i].name)
     return [outcomes[i] for i in range(len(jobs))]
-
-
-def _parallel(
-    jobs: Sequence[Job], todo: list[int], cohort: Cohort, y: np.ndarray, n_jobs: int
-) -> Iterable[tuple[int, Outcome]]:
-    """Yield the outcome of each job as it is finished."""
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    return parallel(joblib.delayed(_numbered)(i, jobs[i], cohort, y) for i in todo)
-
-
-def _numbered(i: int, job: Job, cohort: Cohort, y: np.ndarray) -> tuple[int, Outcome]:
-    return i, job.run(cohort, y)
