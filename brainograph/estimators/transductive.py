@@ -103,8 +103,8 @@ class TransductiveClassifier(ClassifierMixin, BaseEstimator):
         self.region_names_ = cohort.regions.index.tolist()
         self.participant_ids_ = cohort.participant_ids
         self._labelled = labels != -1
-        self.features_ = self._fit_features(cohort, labels)
-        self._x = np.asarray(self.features_.transform(cohort))
+        self.features_ = clone(self.features)
+        self._x = self._fit_features(cohort, labels)
         self.classifier_ = clone(self.classifier).fit(
             self._x[self._labelled], labels[self._labelled]
         )
@@ -112,15 +112,15 @@ class TransductiveClassifier(ClassifierMixin, BaseEstimator):
         self._proba = self._probabilities(self._x)
         return self
 
-    def _fit_features(self, cohort: Cohort, labels: np.ndarray) -> TransformerMixin:
-        """Fit without labels; these only tell whether a covariate is one of them."""
+    def _fit_features(self, cohort: Cohort, labels: np.ndarray) -> np.ndarray:
+        """Fit without labels and return (S, F); labels only tell whether a covariate is them."""
         for step in [self.features, *self.features.get_params().values()]:
             if isinstance(step, Harmonized):
                 check_against_labels(cohort.phenotype, step.covariates, labels)
             if _needs_labels(step):
                 raise _no_labels(f"{type(step).__name__}.fit(X, y)")
         try:
-            return clone(self.features).fit(cohort, None)
+            return np.asarray(self.features_.fit_transform(cohort, None))
         except ValueError as error:
             if "requires y to be passed" not in str(error):  # scikit-learn's words
                 raise

@@ -95,20 +95,31 @@ class Harmonized(TransformerMixin, BaseEstimator):
         Harmonized
             Itself.
         """
+        self._fit(cohort, y)
+        return self
+
+    def _fit(self, cohort: Cohort, y: np.ndarray | None) -> np.ndarray:
+        """Fit and return the features (S, F) as they were before."""
         columns = self._columns()
         _check_names(columns)
         if y is not None:
             check_against_labels(cohort.phenotype, columns[1:], y)
-        self.features_ = clone(self.features).fit(cohort, y)
-        x = np.asarray(self.features_.transform(cohort))
+        self.features_ = clone(self.features)
+        x = np.asarray(self.features_.fit_transform(cohort, y))
         harmonizer = clone(self.harmonizer)
         self.harmonizer_ = harmonizer.fit(x, **self._metadata(cohort, harmonizer.fit))
-        return self
+        return x
+
+    def fit_transform(self, cohort: Cohort, y: np.ndarray | None = None) -> np.ndarray:
+        """Fit and return the harmonised features (S, F), made once."""
+        return self._harmonized(self._fit(cohort, y), cohort)
 
     def transform(self, cohort: Cohort) -> np.ndarray:
         """Return the harmonised features (S, F)."""
         check_is_fitted(self)
-        x = np.asarray(self.features_.transform(cohort))
+        return self._harmonized(np.asarray(self.features_.transform(cohort)), cohort)
+
+    def _harmonized(self, x: np.ndarray, cohort: Cohort) -> np.ndarray:
         return self.harmonizer_.transform(x, **self._metadata(cohort, self.harmonizer_.transform))
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
