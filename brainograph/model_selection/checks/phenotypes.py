@@ -4,7 +4,9 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedKFold
+from scipy.stats import norm, rankdata
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from brainograph.model_selection.checks.auc import above_chance, auc
 from brainograph.model_selection.checks.changes import columns_shuffled, label_columns
@@ -14,7 +16,7 @@ from brainograph.model_selection.checks.study import Study
 __all__ = ["phenotypes", "predictability", "told_by"]
 
 _TELLING, _GIVEN_AWAY = 0.6, 0.9
-_BINS, _FOLDS = 10, 10
+_VALUES, _FOLDS = 10, 10
 _SHOWN = 8
 
 
@@ -109,10 +111,11 @@ def told_by(column: pd.Series, y: np.ndarray, ids: list[str]) -> tuple[float, bo
 
 
 def predictability(column: pd.Series, y: np.ndarray, ids: list[str]) -> np.ndarray:
-    """Return the share of patients among others of the same cell (S,), out of fold.
+    """Return an out-of-fold score (S,) of the label by a column alone.
 
-    The cells are a column's categories, or the tenths of a number, and those who lack it: nothing
-    has to be linear. Shares are shrunk by two participants towards that of all.
+    For a number: logistic regression on its normal score, the square of that, and who lacks it.
+    For few values or text: the share of patients among others of the same value, or who lack it
+    too, shrunk by two participants towards that of all.
 
     Examples
     --------
@@ -123,25 +126,34 @@ def predictability(column: pd.Series, y: np.ndarray, ids: list[str]) -> np.ndarr
     """
     order = np.argsort(ids)
     order = order[y[order] != -1]
-    cells, labels = _cells(column)[order], y[order]
-    score = np.full(len(y), np.nan)
+    column, labels = column.iloc[order], y[order]
     n_splits = int(min(_FOLDS, np.bincount(labels).min()))
     if n_splits < 2:
         return np.where(y == -1, np.nan, 0.5)
     folds = StratifiedKFold(n_splits, shuffle=True, random_state=0)
-    for train, test in folds.split(cells[:, None], labels):
-        count = np.bincount(cells[train], minlength=cells.max() + 1)
-        patients = np.bincount(cells[train], labels[train], minlength=cells.max() + 1)
-        share = (patients + 2 * labels[train].mean()) / (count + 2)
-        score[order[test]] = share[cells[test]]
+    numeric = pd.api.types.is_numeric_dtype(column) and column.nunique() > _VALUES
+    score_of = _by_number if numeric else _by_value
+    score = np.full(len(y), np.nan)
+    score[order] = score_of(column, labels, folds)
     return score
 
 
-def _cells(column: pd.Series) -> np.ndarray:
-    """Return the cell of each participant (S,) as an integer; 0 is missing."""
-    numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    if numeric and column.nunique() > _BINS:
-        values = column.astype(float)
-        cut = pd.qcut(values.where(np.isfinite(values)), _BINS, labels=False, duplicates="drop")
-        return cut.fillna(-1).to_numpy(dtype=int) + 1
-    return pd.factorize(column.astype(object).map(str, na_action="ignore"))[0] + 1
+def _by_number(column: pd.Series, y: np.ndarray, folds: StratifiedKFold) -> np.ndarray:
+    values = column.to_numpy(dtype=float, na_value=np.nan)
+    lacks = ~np.isfinite(values)
+    x = np.zeros(len(values))
+    x[~lacks] = norm.ppf(rankdata(values[~lacks]) / (np.sum(~lacks) + 1))
+    design = np.column_stack([x, x**2, lacks])
+    return cross_val_predict(
+        LogisticRegression(), design, y, cv=folds, method="predict_proba"
+    )[:, 1]  # fmt: skip
+
+
+def _by_value(column: pd.Series, y: np.ndarray, folds: StratifiedKFold) -> np.ndarray:
+    codes = pd.factorize(column.astype(object).map(str, na_action="ignore"))[0] + 1
+    score = np.empty(len(y))
+    for train, test in folds.split(codes[:, None], y):
+        count = np.bincount(codes[train], minlength=codes.max() + 1)
+        patients = np.bincount(codes[train], y[train], minlength=codes.max() + 1)
+        score[test] = ((patients + 2 * y[train].mean()) / (count + 2))[codes[test]]
+    return score

@@ -8,7 +8,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 from rich.progress import track
@@ -19,6 +18,7 @@ from brainograph.cohort import Cohort
 from brainograph.files import write_array
 from brainograph.model_selection.checks.auc import auc
 from brainograph.model_selection.checks.changes import Change, Setting, unchanged
+from brainograph.model_selection.cluster import each
 from brainograph.model_selection.jobs import Job, Regime, sees_others
 from brainograph.model_selection.splits import Splits
 
@@ -129,24 +129,18 @@ class Study:
         done = iter([scores for part in self._done(trials, title, keep) for scores in part])
         return [[next(done) for _ in some] for some in wanted]
 
-    def _done(self, trials: "list[Trial]", title: str, keep: bool) -> "list[Scores]":
+    def _done(self, trials: "list[Trial]", title: str, keep: bool) -> list[Scores]:
+        """Return the scores of every trial, of those that are kept from their file."""
         folder = self.folder if keep else None
-        files = [None if folder is None else folder / trial.file(self._data) for trial in trials]
-        kept = [file is not None and file.is_file() for file in files]
-        parallel = joblib.Parallel(n_jobs=self.n_jobs, return_as="generator")
-        jobs = [
-            joblib.delayed(trial.run)(self.setting)
-            for trial, there in zip(trials, kept, strict=True)
-            if not there
-        ]
-        fresh = iter(track(parallel(jobs), title, total=len(jobs), disable=not self.progress))
-        done = []
-        for trial, file, there in zip(trials, files, kept, strict=True):
-            scores = np.load(file) if file is not None and there else np.concatenate(next(fresh))
-            if file is not None and not there:
-                write_array(scores, file)
-            done.append(trial.parts(scores, self.setting))
-        return done
+        files = {} if folder is None else {t: folder / t.file(self._data) for t in trials}
+        done = {t: np.load(file) for t, file in files.items() if file.is_file()}
+        todo = [trial for trial in trials if trial not in done]
+        runs = each(Trial.run, todo, self.setting, n_jobs=self.n_jobs)
+        for place, scores in track(runs, title, len(todo), disable=not self.progress):
+            done[todo[place]] = np.concatenate(scores)
+            if files:
+                write_array(np.concatenate(scores), files[todo[place]])
+        return [trial.parts(done[trial], self.setting) for trial in trials]
 
     @cached_property
     def _data(self) -> str:
@@ -162,7 +156,7 @@ class Study:
         return json.dumps(content)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trial:
     """One run of a model on a changed setting."""
 
