@@ -77,6 +77,15 @@ class _Objective(nn.Module):
         each = self.misfit(self.network(batch), target)
         return (each * weight).sum() / weight.sum()
 
+    def train(self, mode: bool = True) -> "_Objective":
+        """Change the mode, but for frozen parts: their dropout is off, their statistics stay."""
+        super().train(mode)
+        for module in self.network.modules():
+            weights = list(module.parameters())
+            if weights and not any(one.requires_grad for one in weights):
+                module.eval()
+        return self
+
     def misfit(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss of each row (B,)."""
         if self.regression:

@@ -1,0 +1,312 @@
+"""What the estimators of subject-level networks share: fitting members, saving, loading."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from brainograph.cohort import Cohort
+from brainograph.estimators.checkpoint import Checkpoint
+from brainograph.estimators.persistence import SavedModel, read_model, write_model
+from brainograph.estimators.settings import Training
+from brainograph.estimators.subject_data import SubjectData
+from brainograph.estimators.subject_network import (
+    freeze,
+    network_class,
+    new_network,
+    take_weights,
+    weights_of,
+)
+from brainograph.estimators.subject_training import Augmentation, Fit
+from brainograph.estimators.training import resolve_device
+from brainograph.estimators.validation_split import validation_split
+from brainograph.preprocessing.inputs import check_regions
+from brainograph.preprocessing.phenotypes import Phenotypes, check_phenotypes
+
+__all__ = ["SubjectGraph"]
+
+_NOT_SAVED = ("augmentation", "checkpoint", "log", "pretrained")  # only ``fit`` reads them
+
+
+def _matrix(phenotypes: Phenotypes | None, cohort: Cohort) -> np.ndarray | None:
+    return None if phenotypes is None else phenotypes.transform(cohort)
+
+
+class SubjectGraph(BaseEstimator):
+    """What the classifier and the regressor share: all but what the numbers mean."""
+
+    regimes = ("inductive",)
+
+    def __init__(
+        self,
+        network: type[nn.Module] | str = "MeanMLP",
+        *,
+        params: Mapping[str, Any] | None = None,
+        phenotypes: Sequence[str] = (),
+        allow_diagnostic: bool = False,
+        standardize: bool = True,
+        training: Training | None = None,
+        augmentation: Augmentation | None = None,
+        pretrained: str | os.PathLike[str] | None = None,
+        freeze: Sequence[str] = (),
+        n_members: int = 1,
+        device: str = "auto",
+        random_state: int = 0,
+        checkpoint: str | os.PathLike[str] | None = None,
+        log: str | os.PathLike[str] | None = None,
+        tensorboard: bool = False,
+        progress: bool = False,
+    ) -> None:
+        self.network = network
+        self.params = params
+        self.phenotypes = phenotypes
+        self.allow_diagnostic = allow_diagnostic
+        self.standardize = standardize
+        self.training = Training() if training is None else training
+        self.augmentation = augmentation
+        self.pretrained = pretrained
+        self.freeze = freeze
+        self.n_members = n_members
+        self.device = device
+        self.random_state = random_state
+        self.checkpoint = checkpoint
+        self.log = log
+        self.tensorboard = tensorboard
+        self.progress = progress
+
+    def _check_settings(self) -> None:
+        self.training.check()
+        if self.n_members < 1:
+            raise ValueError(f"n_members must be at least 1, got {self.n_members}.")
+        check_phenotypes(self.phenotypes, allow_diagnostic=self.allow_diagnostic)
+
+    def _new_network(self, phenotypes: Phenotypes | None, seed: int) -> nn.Module:
+        return new_network(
+            network_class(self.network),
+            len(self.region_names_),
+            self._n_outputs,
+            params=dict(self.params or {}),
+            n_phenotypes=0 if phenotypes is None else len(phenotypes.get_feature_names_out()),
+            seed=seed,
+        )
+
+    def _fit(self, cohort: Cohort, target: np.ndarray, strata: np.ndarray, n_outputs: int) -> None:
+        """Train every member on labelled participants; ``strata`` (S,) are spread evenly."""
+        device = resolve_device(self.device)
+        self.region_names_ = cohort.regions.index.tolist()
+        self.participant_ids_ = cohort.participant_ids
+        self._n_outputs = n_outputs
+        self._members: list[nn.Module] = []
+        self._phenotypes: list[Phenotypes | None] = []
+        histories = {}
+        seeds = np.random.SeedSequence(self.random_state).generate_state(self.n_members).tolist()
+        data: SubjectData | None = None
+        for i, seed in enumerate(seeds):
+            rows, held_out = self._split(cohort, strata, seed)
+            phenotypes = self._fit_phenotypes(cohort[rows])
+            network = self._new_network(phenotypes, seed)
+            if self.pretrained is not None:
+                take_weights(network, self.pretrained, self.region_names_)
+            freeze(network, self.freeze)
+            if data is None:
+                data = self._data(cohort, network)
+                if self.training.devices == 1:
+                    data.keep_on(device)
+            fit = Fit(
+                network=network,
+                data=data.with_phenotypes(_matrix(phenotypes, cohort)),
+                target=target,
+                weight=self._weights(strata),
+                rows=rows,
+                held_out=held_out,
+                training=self.training,
+                device=device,
+                seed=seed,
+                augmentation=self.augmentation,
+                checkpoint=self._checkpoint(cohort, target, i),
+                log=None if self.log is None else str(Path(self.log) / f"member{i}"),
+                tensorboard=self.tensorboard,
+                progress=self.progress,
+            )
+            histories[i] = self._run(fit)
+            self._members.append(network.to(device))
+            self._phenotypes.append(phenotypes)
+        self.history_ = pd.concat(histories, names=["member"])
+
+    def _run(self, fit: Fit) -> pd.DataFrame:
+        """Train, and say what to do when the memory does not suffice."""
+        try:
+            return fit.run()
+        except Exception as error:
+            text = str(error).lower()
+            if "out of memory" not in text and "can't allocate memory" not in text:
+                raise
+            size, parts = self.training.batch_size, self.training.accumulate
+            raise MemoryError(
+                f"the {fit.device.type} ran out of memory with batches of {size} in {parts} "
+                f"part(s). Write Training(batch_size={max(1, size // 2)}), or accumulate="
+                f"{2 * parts} to keep the batch and compute it in smaller parts."
+            ) from error
+
+    def _split(
+        self, cohort: Cohort, strata: np.ndarray, seed: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        fraction = self.training.validation_fraction
+        if not fraction:
+            return np.arange(len(cohort)), np.arange(0)
+        return validation_split(cohort, strata, fraction=fraction, seed=seed % 2**31)
+
+    def _fit_phenotypes(self, cohort: Cohort) -> Phenotypes | None:
+        if not len(self.phenotypes):
+            return None
+        columns = list(self.phenotypes)
+        return Phenotypes(columns, allow_diagnostic=self.allow_diagnostic).fit(cohort)
+
+    def _data(self, cohort: Cohort, network: nn.Module) -> SubjectData:
+        reads: Any = network.reads
+        needed: Any = getattr(network, "min_volumes", 1)
+        return SubjectData(cohort, reads, standardize=self.standardize, min_volumes=needed)
+
+    def _weights(self, strata: np.ndarray) -> np.ndarray:
+        """Return the weight of each row in the loss (S,)."""
+        if self.training.class_weight is None:
+            return np.ones(len(strata))
+        if hasattr(network_class(self.network), "loss"):
+            raise ValueError(
+                f"{network_class(self.network).__name__} has a loss of its own, which takes no "
+                "class weights. For batches with as many of each class write "
+                "Training(balanced=True)."
+            )
+        counts = np.bincount(strata)
+        return len(strata) / (len(counts) * counts)[strata]
+
+    def _checkpoint(self, cohort: Cohort, target: np.ndarray, member: int) -> Checkpoint | None:
+        """Return where a member's training is kept; folds of a cross-validation do not collide."""
+        if self.checkpoint is None:
+            return None
+        made_of = {
+            "network": network_class(self.network).__name__,
+            "params": dict(self.params or {}),
+            "training": self.training.get_params(),
+            "phenotypes": list(self.phenotypes),
+            "standardize": self.standardize,
+            "pretrained": None if self.pretrained is None else str(self.pretrained),
+            "freeze": list(self.freeze),
+            "random_state": self.random_state,
+        }
+        of = hashlib.sha256(cohort.fingerprint().encode() + target.tobytes()).hexdigest()[:16]
+        return Checkpoint(Path(self.checkpoint) / f"{of}_member{member}.pt", made_of)
+
+    @torch.no_grad()
+    def _outputs(self, cohort: Cohort) -> list[np.ndarray]:
+        """Return what each member says of the participants (S, K), before any softmax."""
+        check_is_fitted(self, "_members")
+        check_regions(self.region_names_, cohort.regions.index.to_numpy())
+        device = next(self._members[0].parameters()).device
+        data = self._data(cohort, self._members[0])
+        if len(cohort):
+            data.keep_on(device)
+        outputs = []
+        for network, phenotypes in zip(self._members, self._phenotypes, strict=True):
+            mine = data.with_phenotypes(_matrix(phenotypes, cohort))
+            size, network = self.training.batch_size, network.eval()
+            rows = [np.arange(i, min(i + size, len(data))) for i in range(0, len(data), size)]
+            logits = [network(mine.batch(part)).double().cpu().numpy() for part in rows]
+            outputs.append(np.concatenate([np.zeros((0, self._n_outputs)), *logits]))
+        return outputs
+
+    def regime(self, cohort: Cohort) -> np.ndarray:
+        """Tell whose label was learnt from (``"training"``) and who is new (``"inductive"``)."""
+        check_is_fitted(self, "_members")
+        known = np.isin(cohort.participant_ids, self.participant_ids_)
+        return np.where(known, "training", "inductive")
+
+    def _facts(self) -> dict[str, Any]:
+        """Return what the twin has learnt beside the weights, as JSON."""
+        raise NotImplementedError
+
+    def _restore(self, facts: Mapping[str, Any]) -> None:
+        """Take what :meth:`_facts` gave."""
+        raise NotImplementedError
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the fitted model as a folder that :meth:`load` opens without running code.
+
+        The folder holds weights, settings and the ids of the participants that were learnt from;
+        no label and no scan.
+        """
+        check_is_fitted(self, "_members")
+        params = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_SAVED}
+        network = network_class(self.network).__name__
+        facts = {
+            "estimator": type(self).__name__,
+            "params": {**params, "network": network, "training": self.training.get_params()},
+            "regions": self.region_names_,
+            "participants": self.participant_ids_,
+            "n_outputs": self._n_outputs,
+            "fitted": self._facts(),
+        }
+        tensors = {
+            f"{i}.{name}": tensor.detach().clone()
+            for i, member in enumerate(self._members)
+            for name, tensor in member.state_dict().items()
+        }
+        objects = {f"{i}.phenotypes": p for i, p in enumerate(self._phenotypes) if p is not None}
+        tables = {"history": self.history_.reset_index()}
+        return write_model(SavedModel(facts, tensors, objects, tables), folder)
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        device: str = "auto",
+        network: type[nn.Module] | None = None,
+    ) -> Self:
+        """Open a model folder.
+
+        Parameters
+        ----------
+        folder : path
+            What :meth:`save` wrote.
+        device : str
+            Where to predict.
+        network : class, optional
+            The network, where it is not one of :mod:`brainograph.nn`.
+
+        Raises
+        ------
+        ValueError
+            If a file was changed, or the folder holds another estimator or network.
+        """
+        saved = read_model(folder)
+        facts = saved.facts
+        if facts["estimator"] != cls.__name__:
+            raise ValueError(f"{folder} holds a {facts['estimator']}, not a {cls.__name__}.")
+        if network is not None and network.__name__ != facts["params"]["network"]:
+            raise ValueError(
+                f"{folder} holds a {facts['params']['network']}, not a {network.__name__}."
+            )
+        params = {**facts["params"], "training": Training(**facts["params"]["training"])}
+        model = cls(**{**params, "network": network or params["network"], "device": device})
+        model.region_names_ = facts["regions"]
+        model.participant_ids_ = facts["participants"]
+        model._n_outputs = facts["n_outputs"]
+        model.history_ = saved.tables["history"].set_index(["member", "epoch"])
+        model._restore(facts["fitted"])
+        model._members, model._phenotypes = [], []
+        for i in range(model.n_members):
+            phenotypes = saved.objects.get(f"{i}.phenotypes")
+            member = model._new_network(phenotypes, seed=0)
+            member.load_state_dict(weights_of(saved, i))
+            model._members.append(member.to(resolve_device(device)).eval())
+            model._phenotypes.append(phenotypes)
+        return model

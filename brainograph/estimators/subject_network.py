@@ -1,0 +1,122 @@
+"""The network of a subject-level estimator: by name or class, with first or pretrained weights."""
+
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from brainograph import nn as networks
+from brainograph.estimators.persistence import SavedModel, read_model
+from brainograph.preprocessing.inputs import check_regions
+
+__all__ = ["freeze", "network_class", "new_network", "take_weights", "weights_of"]
+
+
+def network_class(network: type[nn.Module] | str) -> type[nn.Module]:
+    """Return the class of a network of :mod:`brainograph.nn` by name; a class is itself.
+
+    Raises
+    ------
+    ValueError
+        If there is no subject-level network of that name.
+
+    Examples
+    --------
+    >>> network_class("MeanMLP").__name__
+    'MeanMLP'
+    """
+    if not isinstance(network, str):
+        return network
+    there = [name for name in networks.__all__ if _is_subject_level(getattr(networks, name))]
+    if network not in there:
+        raise ValueError(f"network must be one of {there}, got {network!r}.")
+    return getattr(networks, network)
+
+
+def _is_subject_level(thing: Any) -> bool:
+    return (
+        inspect.isclass(thing)
+        and issubclass(thing, nn.Module)
+        and "n_regions" in inspect.signature(thing).parameters
+    )
+
+
+def new_network(
+    kind: type[nn.Module],
+    n_regions: int,
+    n_outputs: int,
+    *,
+    params: Mapping[str, Any],
+    n_phenotypes: int,
+    seed: int,
+) -> nn.Module:
+    """Return a network with random weights, the same for the same seed.
+
+    Raises
+    ------
+    ValueError
+        If it does not have one of the parameters, or does not read phenotypes.
+    """
+    known = inspect.signature(kind).parameters
+    strangers = sorted(set(params) - set(known))
+    if strangers:
+        takes = [name for name in known if name not in ("n_regions", "n_classes")]
+        raise ValueError(f"{kind.__name__} has no parameter {strangers}; it has {takes}.")
+    if n_phenotypes and "n_phenotypes" not in known:
+        raise ValueError(
+            f"{kind.__name__} does not read phenotypes. Write phenotypes=(), or choose another "
+            "network."
+        )
+    more = {"n_phenotypes": n_phenotypes} if n_phenotypes else {}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return kind(n_regions, n_outputs, **params, **more)
+
+
+def weights_of(saved: SavedModel, member: int) -> dict[str, torch.Tensor]:
+    """Return the weights of one member of a saved model."""
+    start = f"{member}."
+    return {k.removeprefix(start): w for k, w in saved.tensors.items() if k.startswith(start)}
+
+
+def take_weights(
+    network: nn.Module, folder: str | os.PathLike[str], region_names: Sequence[str]
+) -> None:
+    """Copy the weights of a saved model that have the name and shape of the network's.
+
+    Raises
+    ------
+    ValueError
+        If none do, or the saved model is of other regions.
+    """
+    saved = read_model(folder)
+    check_regions(saved.facts["regions"], region_names)
+    own = network.state_dict()
+    given = weights_of(saved, 0).items()
+    fitting = {n: w for n, w in given if n in own and w.shape == own[n].shape}
+    if not any(weights.ndim > 1 for weights in fitting.values()):
+        raise ValueError(
+            f"{folder} holds a {saved.facts['params'].get('network')}, none of whose weights fit "
+            f"a {type(network).__name__} with these parameters."
+        )
+    network.load_state_dict({**own, **fitting})
+
+
+def freeze(network: nn.Module, prefixes: Sequence[str]) -> None:
+    """Let the parameters whose names begin so keep their values in training.
+
+    Raises
+    ------
+    ValueError
+        If no name begins so.
+    """
+    for prefix in prefixes:
+        frozen = [w for name, w in network.named_parameters() if name.startswith(prefix)]
+        if not frozen:
+            names = sorted({name.split(".")[0] for name, _ in network.named_parameters()})
+            raise ValueError(f"freeze names {prefix!r}; the network has {names}.")
+        for weights in frozen:
+            weights.requires_grad_(False)
