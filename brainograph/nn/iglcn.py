@@ -16,8 +16,8 @@ __all__ = ["IGLCN"]
 class IGLCN(nn.Module):
     r"""Two graph convolutions over a latent graph between participants, learned with them.
 
-    .. math:: x' = x \odot \sigma(g),\quad h = \mathrm{LayerNorm}(P x'),\quad
-              S_{i\cdot} = \mathrm{softmax}_{j \in N(i)} \mathrm{ReLU}(a^\top |h_i - h_j|),\quad
+    .. math:: x' = x \odot \sigma(g),\quad h = \mathrm{LayerNorm}(P x'),\\
+              S_{i\cdot} = \mathrm{softmax}_{j \in N(i)} \mathrm{LeakyReLU}(a^\top |h_i - h_j|),\quad
               z = \hat S\, \mathrm{ReLU}(\hat S X' W_1)\, W_2
 
     with :math:`N(i)` the nearest in h and :math:`\hat S = (I + S) / 2`. In training the graph
@@ -59,10 +59,11 @@ class IGLCN(nn.Module):
 
     What the papers state: a latent graph that is adjusted dynamically instead of one fixed over the
     whole data set, independent verification, interpretable features [1]_, without equations in what
-    could be read; S, 70 latent and 30 hidden channels, the two terms of the loss with 0.01 and
-    0.0001, dropout 0.6 [2]_. What we chose: the gate; nearest neighbours as candidates, and half of
-    everybody's own features kept, without which a graph learned from random weights averages
-    everybody; batches and remembered participants as mini-graphs.
+    could be read; S with a plain ReLU, 70 latent and 30 hidden channels, the two terms of the loss
+    with 0.01 and 0.0001, dropout 0.6 [2]_. What we chose: the gate; features of length 1; a leaky
+    ReLU, since the plain one has no gradient once all its inputs are negative; nearest neighbours
+    as candidates, and half of everybody's own features kept, without which a graph learned from
+    random weights averages everybody; batches and remembered participants as mini-graphs.
 
     References
     ----------
@@ -113,9 +114,11 @@ class IGLCN(nn.Module):
         self.gate = nn.Parameter(torch.zeros(n_features))
         self.project = nn.Linear(n_features, latent_channels, bias=False)
         self.norm = nn.LayerNorm(latent_channels)
-        self.difference = nn.Parameter(torch.randn(latent_channels) * latent_channels**-0.5)
+        self.difference = nn.Parameter(torch.full((latent_channels,), -1 / latent_channels))
         self.first = nn.Linear(n_features, hidden_channels)
         self.second = nn.Linear(hidden_channels, n_classes)
+        for wide in (self.project, self.first):
+            nn.init.normal_(wide.weight)  # for features of length 1
         self.dropout = nn.Dropout(dropout)
         self.register_buffer("support", torch.zeros(n_support, n_features))
         self.register_buffer("n_seen", torch.zeros((), dtype=torch.long))
@@ -147,7 +150,7 @@ class IGLCN(nn.Module):
         return self._graph(latent, remembered)[0]
 
     def _vectors(self, batch: BrainBatch) -> Tensor:
-        """Return all features of the participants (B, F)."""
+        """Return all features of the participants (B, F), of mean 0 and length 1."""
         parts = []
         for name in self.reads:
             kind, _, key = name.partition("/")
@@ -158,7 +161,8 @@ class IGLCN(nn.Module):
             else:
                 values = batch.measures[key]
                 parts.append(functional.layer_norm(values, values.shape[-1:]))  # (B, R)
-        return torch.cat(parts, dim=-1)
+        x = torch.cat(parts, dim=-1)
+        return functional.normalize(x - x.mean(dim=-1, keepdim=True), dim=-1)
 
     def _classify(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits (B, K), the graph (B, M) and the squared distances along it (B, M)."""
@@ -195,7 +199,8 @@ class IGLCN(nn.Module):
             nearest = far.topk(min(self.n_neighbors, far.shape[1]), dim=1, largest=False)
             candidates = torch.zeros_like(far).scatter(1, nearest.indices, 1.0)
             candidates = candidates * far.isfinite()
-        return weighted_softmax(torch.relu(difference @ self.difference), candidates), distance
+        scores = functional.leaky_relu(difference @ self.difference, 0.2)  # (B, M)
+        return weighted_softmax(scores, candidates), distance
 
     @torch.no_grad()
     def _remember(self, x: Tensor) -> None:

@@ -14,12 +14,36 @@ from brainograph.nn import BrainBatch
 
 R, T = 10, 70
 TABLE = {
+    "BrainGCN": [
+        *({"conv": conv} for conv in ("gcn", "gat", "gin", "graphconv", "sage", "cheb")),
+        {"conv": "transformer", "residual": True, "jumping": "cat", "readout": "sum"},
+        {"conv": "graphconv", "pooling": "topk", "readout": "mean+max", "jumping": "sum"}
+        | {"sign": "signed", "node_features": ("profile", "measures/thickness", "profile/sc")},
+        {"pooling": "sag", "readout": "mean", "jumping": "max", "sign": "absolute"},
+        {"pooling": "diff", "readout": "max", "edges": ("fc", "sc")}
+        | {"density": None, "threshold": 0.05},
+        {"node_features": ("identity", "strength"), "binary": True, "num_layers": 3},
+    ],
+    "BrainNetCNN": [{}],
+    "BrainNetworkTransformer": [{}, {"num_layers": 1, "n_clusters": 3}],
+    "CNN1d": [{}, {"num_layers": 3, "kernel_size": 3}],
+    "HGPSL": [
+        {},
+        {"edges": ("fc", "sc"), "fusion": "attention"},
+        {"edges": ("fc", "morph"), "structure_learning": False},
+    ],
+    "IGLCN": [{"n_neighbors": 3}, {"features": ("connectivity/fc", "measures/thickness")}],
+    "LSTM": [{}, {"num_layers": 2}],
     "MeanMLP": [{}, {"num_layers": 3, "hidden_channels": 16}],
     "MSTGC": [
         {},
         {"channels": ("dynamic", "morph"), "window": 20, "step": 5},
         {"channels": ("fc", "band:0.01-0.08"), "temporal": "mean", "infomin_estimator": "vclub"},
         {"channels": ("dynamic",), "window": None, "temporal": "mean", "attention": False},
+    ],
+    "STAGIN": [
+        {"window": 30, "step": 8, "hidden_channels": 16, "readout": kind}
+        for kind in ("sero", "garo", "mean")
     ],
 }
 CASES = [
@@ -208,6 +232,18 @@ def test_evaluation_is_without_chance(network, batch):
 def test_a_batch_of_one_can_be_learnt_from(network, batch):
     network.train()
     value = objective(network, batch[[0]].trim(), Y[:1])
+    value.backward()
+    assert value.isfinite()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is None or parameter.grad.isfinite().all(), name
+
+
+def test_regions_without_signal_do_no_harm(network, batch):
+    if batch.series is not None:
+        batch.series[:, :, 3] = 0
+    for matrices in batch.connectivity.values():
+        matrices[:, 3] = matrices[:, :, 3] = 0
+    value = objective(network.train(), batch, Y)
     value.backward()
     assert value.isfinite()
     for name, parameter in network.named_parameters():
