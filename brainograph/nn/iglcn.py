@@ -17,7 +17,7 @@ class IGLCN(nn.Module):
     r"""Two graph convolutions over a latent graph between participants, learned with them.
 
     .. math:: x' = x \odot \sigma(g),\quad h = \mathrm{LayerNorm}(P x'),\\
-              S_{i\cdot} = \mathrm{softmax}_{j \in N(i)} \mathrm{LeakyReLU}(a^\top |h_i - h_j|),\quad
+              S_i = \mathrm{softmax}_{j \in N(i)} \mathrm{LeakyReLU}(a^\top |h_i - h_j|),\quad
               z = \hat S\, \mathrm{ReLU}(\hat S X' W_1)\, W_2
 
     with :math:`N(i)` the nearest in h and :math:`\hat S = (I + S) / 2`. In training the graph
