@@ -1,21 +1,28 @@
 """Controls: what a model has to beat, on the same folds, before its number means anything."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.ensemble import BaggingClassifier
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from brainograph.cohort import Cohort
+from brainograph.estimators.settings import Training
+from brainograph.estimators.subject import SubjectGraphClassifier
+from brainograph.preprocessing.block_scaler import BlockScaler
 from brainograph.preprocessing.edges import Edges
 from brainograph.preprocessing.phenotypes import Phenotypes
 from brainograph.preprocessing.tangent import TangentSpace
 
 __all__ = ["default_controls"]
+
+_PHENOTYPE_WEIGHT = 10.0  # one phenotype beside thousands of edges
 
 
 def default_controls(
@@ -26,16 +33,26 @@ def default_controls(
     phenotypes: Sequence[str] = ("site", "age", "sex"),
     motion: Sequence[str] = ("mean_fd",),
     memory: str | None = None,
+    random_state: int = 0,
 ) -> dict[str, BaseEstimator]:
     """Return the controls that the cohort has the data for, and warn of those it has not.
 
     ========================  =====================================================================
     ``majority``              the share of each class in the training rows
     ``phenotype``             logistic regression on site, age and sex: who was recruited where
+    ``site``                  logistic regression on site alone
     ``motion``                logistic regression on head motion
     ``edges_logistic``        logistic regression on standardised Fisher-z edges, C = 0.001
+    ``edges_ridge``           ridge classifier on the same, alpha = 10,000
+    ``edges_phenotype``       ``edges_logistic`` with the phenotypes beside the edges, times 10
+    ``mlp``                   three perceptrons of 16 hidden units on the edges, averaged, each
+                              stopped early on 15 % of the training rows
     ``tangent_logistic``      logistic regression on tangent space, C = 1
+    ``tangent_ridge``         ridge classifier on tangent space, alpha = 1
+    ``mean_mlp``              perceptron on every volume, averaged over the series (Popov 2024)
     ``no_edges``              the same network with every participant alone
+    ``rewired_edges``         the same network with others joined, and as many for everybody
+    ``permuted_features``     the same network where everybody has somebody else's features
     ========================  =====================================================================
 
     Parameters
@@ -43,14 +60,16 @@ def default_controls(
     cohort : Cohort (S)
         The participants.
     model : estimator, optional
-        The population graph classifier whose edges are taken away for ``no_edges``.
+        The population graph classifier of the last three.
     connectivity : str
-        Name of the matrices for ``edges_logistic``.
+        Name of the matrices for the controls on edges.
     phenotypes, motion : sequence of str
         Columns of the phenotype table; those that are not there are left out. An empty list
-        means no such control.
+        means no such control, and without ``"site"`` there is no control ``site``.
     memory : str, optional
         Folder in which tangent spaces are kept for models that share training rows.
+    random_state : int
+        Seed of the perceptrons.
 
     Returns
     -------
@@ -60,33 +79,90 @@ def default_controls(
     Examples
     --------
     >>> from brainograph.datasets import simulate_cohort
-    >>> sorted(default_controls(simulate_cohort(n_subjects=20)))
-    ['edges_logistic', 'majority', 'motion', 'phenotype', 'tangent_logistic']
+    >>> list(default_controls(simulate_cohort(n_subjects=20), motion=[]))
+    ['majority', 'phenotype', 'site', 'edges_logistic', 'edges_ridge', 'edges_phenotype', 'mlp',
+    'tangent_logistic', 'tangent_ridge', 'mean_mlp']
     """
-    controls: dict[str, BaseEstimator] = {
-        "majority": DummyClassifier(strategy="prior"),
-    }
-    for name, columns in (("phenotype", phenotypes), ("motion", motion)):
+    controls: dict[str, BaseEstimator] = {"majority": DummyClassifier(strategy="prior")}
+    site = [name for name in phenotypes if name == "site"]
+    for name, columns in {"phenotype": phenotypes, "site": site, "motion": motion}.items():
         known = _known(cohort.phenotype, columns)
         if known:
             controls[name] = make_pipeline(Phenotypes(known), LogisticRegression(max_iter=1000))
         elif columns:
-            _warn(name, " or ".join(columns))
+            beside = ["edges_phenotype"] if name == "phenotype" else []
+            _warn([name, *beside], " or ".join(columns))
+    known = _known(cohort.phenotype, phenotypes)
+    on_edges = _on_edges(connectivity, known, random_state)
     if connectivity in cohort.connectivity:
-        controls["edges_logistic"] = make_pipeline(
-            Edges(connectivity), StandardScaler(), LogisticRegression(C=1e-3, max_iter=1000)
-        )
+        controls |= on_edges
     else:
-        _warn("edges_logistic", f"connectivity {connectivity!r}")
+        _warn(on_edges, f"connectivity {connectivity!r}")
+    on_series = _on_series(memory, random_state)
     if cohort.timeseries is not None:
-        controls["tangent_logistic"] = make_pipeline(
-            TangentSpace(memory=memory), LogisticRegression(C=1.0, max_iter=1000)
-        )
+        controls |= on_series
     else:
-        _warn("tangent_logistic", "series")
-    if model is not None and "combine" in model.get_params(deep=False):
-        controls["no_edges"] = clone(model).set_params(combine="none")
-    return controls
+        _warn(on_series, "series")
+    return controls if model is None else controls | _of_network(model)
+
+
+def _on_edges(
+    connectivity: str, phenotypes: list[str], random_state: int
+) -> dict[str, BaseEstimator]:
+    """Return the controls on edges, and on edges with what is known of the phenotypes."""
+
+    def edges() -> list[BaseEstimator]:
+        return [Edges(connectivity), StandardScaler()]
+
+    controls = {
+        "edges_logistic": make_pipeline(*edges(), LogisticRegression(C=1e-3, max_iter=1000)),
+        "edges_ridge": make_pipeline(*edges(), RidgeClassifier(alpha=1e4)),
+    }
+    if phenotypes:
+        both = FeatureUnion(
+            [("edges", make_pipeline(*edges())), ("phenotypes", Phenotypes(phenotypes))],
+            transformer_weights={"phenotypes": _PHENOTYPE_WEIGHT},
+        )
+        controls["edges_phenotype"] = make_pipeline(both, LogisticRegression(C=1e-3, max_iter=1000))
+    perceptron = MLPClassifier(
+        (16,),
+        alpha=0.3,
+        learning_rate_init=0.005,
+        max_iter=300,
+        early_stopping=True,
+        validation_fraction=0.15,
+        n_iter_no_change=20,
+    )
+    three = BaggingClassifier(perceptron, 3, bootstrap=False, random_state=random_state)
+    return controls | {"mlp": make_pipeline(*edges(), BlockScaler(), three)}
+
+
+def _on_series(memory: str | None, random_state: int) -> dict[str, BaseEstimator]:
+    """Return the controls on series."""
+    return {
+        "tangent_logistic": make_pipeline(
+            TangentSpace(memory=memory), LogisticRegression(C=1.0, max_iter=1000)
+        ),
+        "tangent_ridge": make_pipeline(TangentSpace(memory=memory), RidgeClassifier(alpha=1.0)),
+        "mean_mlp": SubjectGraphClassifier(
+            "MeanMLP",
+            training=Training(
+                optimizer="adam", lr=0.005, batch_size=64, max_epochs=200, patience=30
+            ),
+            random_state=random_state,
+        ),
+    }
+
+
+def _of_network(model: BaseEstimator) -> dict[str, BaseEstimator]:
+    """Return the population graph without what its edges or its features say."""
+    if model.get_params(deep=False).get("combine", "none") == "none":
+        return {}
+    return {
+        "no_edges": clone(model).set_params(combine="none"),
+        "rewired_edges": clone(model).set_params(shuffle="edges"),
+        "permuted_features": clone(model).set_params(shuffle="features"),
+    }
 
 
 def _known(phenotype: pd.DataFrame, columns: Sequence[str]) -> list[str]:
@@ -94,6 +170,6 @@ def _known(phenotype: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     return [name for name in columns if name in phenotype and phenotype[name].notna().any()]
 
 
-def _warn(control: str, lacking: str) -> None:
-    """Say that a control is missing and why."""
-    warnings.warn(f"No control {control}: the cohort has no {lacking}.", stacklevel=3)
+def _warn(controls: Iterable[str], lacking: str) -> None:
+    """Say which controls are missing and why."""
+    warnings.warn(f"No control {', '.join(controls)}: the cohort has no {lacking}.", stacklevel=3)
