@@ -51,10 +51,11 @@ class Training(BaseEstimator):
     clip : float, optional
         Largest norm of the gradient.
     accumulate : int
-        Parts in which a batch is computed, to save memory; the step is the same.
+        Parts in which a batch is computed, to save memory. The step is the same, but for
+        networks that compare the participants of a batch: batch normalisation, contrastive terms.
     devices : int
-        Processes, each with a device, among which a batch is divided (DDP); the step is the
-        same. A script needs ``if __name__ == "__main__":``.
+        Processes, each with a device, among which a batch is divided (DDP), likewise. A script
+        needs ``if __name__ == "__main__":``.
     precision : {"32-true", "bf16-mixed", "16-mixed"}
         Of the arithmetic.
     deterministic : bool

@@ -199,6 +199,43 @@ def test_cpu_and_gpu_agree(estimator, cohort, y):
     assert np.allclose(on_cpu, on_gpu, atol=1e-3)
 
 
+@pytest.fixture(params=sorted(REGRESSORS))
+def regressor(request):
+    return clone(REGRESSORS[request.param])
+
+
+@pytest.fixture(scope="module")
+def age(cohort):
+    return cohort.phenotype["age"].fillna(40.0).to_numpy()
+
+
+def test_hidden_targets_change_no_predicted_number_bit_for_bit(regressor, cohort, age):
+    hidden = np.arange(len(age)) % 4 == 0
+    predictions = []
+    for truth in (age, -age):
+        table = cohort.phenotype.assign(age=np.where(hidden, truth, age))
+        model = clone(regressor).fit(
+            cohort.assign(phenotype=table), np.where(hidden, np.nan, table["age"])
+        )
+        predictions.append(model.predict(cohort))
+    assert np.array_equal(*predictions)
+
+
+def test_row_order_and_seed_of_a_regressor(regressor, cohort, age, rng):
+    order = rng.permutation(len(age))
+    straight = clone(regressor).fit(cohort, age).predict(cohort)
+    shuffled = clone(regressor).fit(cohort[order], age[order]).predict(cohort)
+    other = clone(regressor).set_params(random_state=7).fit(cohort, age).predict(cohort)
+    assert np.array_equal(straight, shuffled)
+    assert not np.array_equal(straight, other)
+
+
+def test_a_regressor_is_saved(regressor, cohort, age, tmp_path):
+    model = regressor.fit(cohort, age)
+    loaded = type(model).load(model.save(tmp_path / "model"), device="cpu")
+    assert np.array_equal(loaded.predict(cohort), model.predict(cohort))
+
+
 def pooled_auc(results):
     table = results.predictions
     return roc_auc_score(table["y_true"], table["y_score"])

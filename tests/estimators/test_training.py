@@ -3,6 +3,7 @@ import torch
 from torch import nn
 from torch_geometric.data import Data
 
+from brainograph.estimators.checkpoint import Checkpoint
 from brainograph.estimators.training import resolve_device, train
 
 
@@ -84,3 +85,81 @@ def test_devices():
     assert resolve_device("auto").type in ("cpu", "cuda", "mps")
     with pytest.raises(ValueError, match='Write device="auto"'):
         resolve_device("cuda:77")
+
+
+def test_batches_may_depend_on_the_epoch():
+    network, seen = Recorder(), []
+
+    def batches(epoch):
+        seen.append(epoch)
+        return [BATCH] * epoch
+
+    train(
+        network,
+        batches,
+        loss=lambda b: (network(b) - b.y).square().sum(),
+        optimizer=torch.optim.SGD(network.parameters(), 0.1),
+        max_epochs=3,
+    )
+    assert seen == [1, 2, 3]
+    assert len(network.modes) == 6
+
+
+def test_gradients_of_accumulated_batches_are_added():
+    """By hand: two batches of gradient 2 (w - 1) each, so w <- w + 0.4 (1 - w)."""
+    network = Recorder()
+    history = train(
+        network,
+        [BATCH, BATCH],
+        loss=lambda b: (network(b) - b.y).square().sum(),
+        optimizer=torch.optim.SGD(network.parameters(), 0.1),
+        max_epochs=2,
+        accumulate=2,
+    )
+    assert network.weight.item() == pytest.approx(1 - 0.6**2)
+    assert history["loss"].tolist() == pytest.approx([2.0, 2 * 0.36])
+
+
+def test_gradients_are_clipped():
+    """By hand: the gradient is -2, clipped to -0.5, at a rate of 0.1."""
+    network = Recorder()
+    run(network, max_epochs=1, clip=0.5)
+    assert network.weight.item() == pytest.approx(0.05)
+
+
+def test_learning_rate_is_reported_as_it_was_used():
+    network = Recorder()
+    optimizer = torch.optim.SGD(network.parameters(), 0.1)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)
+    history = run(network, max_epochs=3, optimizer=optimizer, scheduler=scheduler)
+    assert history["lr"].tolist() == pytest.approx([0.1, 0.05, 0.025])
+
+
+def test_a_validation_loss_that_is_not_a_number_is_explained():
+    with pytest.raises(FloatingPointError, match="the validation loss is nan at epoch 1"):
+        run(Recorder(), validate=lambda: float("nan"))
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.LBFGS])
+def test_a_stopped_training_goes_on(kind, tmp_path):
+    def new(epochs, checkpoint=None):
+        torch.manual_seed(0)
+        network = torch.nn.Linear(3, 1)
+        x, y = torch.randn(8, 3), torch.randn(8, 1)
+        history = train(
+            network,
+            [x],
+            loss=lambda x: (torch.dropout(network(x), 0.3, network.training) - y).square().mean(),
+            optimizer=kind(network.parameters(), lr=0.1),
+            max_epochs=epochs,
+            seed=1,
+            checkpoint=checkpoint,
+        )
+        return network.weight.detach(), history
+
+    expected, history = new(5)
+    checkpoint = Checkpoint(tmp_path / "state.pt", {})
+    new(2, checkpoint)
+    actual, again = new(5, checkpoint)
+    assert torch.equal(actual, expected)
+    assert again.equals(history)
