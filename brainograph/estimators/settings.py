@@ -1,6 +1,7 @@
 """How a subject-level network is trained: settings that estimators share, in one place."""
 
 import math
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -194,6 +195,8 @@ class Training(BaseEstimator):
 @contextmanager
 def deterministic(wanted: bool) -> Iterator[None]:
     """Ask torch for deterministic algorithms for the length of the block."""
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(before or wanted)
     try:

@@ -86,6 +86,8 @@ class SubjectGraph(BaseEstimator):
         self.training.check()
         if self.n_members < 1:
             raise ValueError(f"n_members must be at least 1, got {self.n_members}.")
+        if self.tensorboard and self.log is None:
+            raise ValueError('tensorboard=True needs a folder. Write log="runs/first".')
         check_phenotypes(self.phenotypes, allow_diagnostic=self.allow_diagnostic)
 
     def _new_network(self, phenotypes: Phenotypes | None, seed: int) -> nn.Module:

@@ -17,7 +17,7 @@ from brainograph.model_selection import cross_validate, leave_one_site_out, repe
 from brainograph.preprocessing import MIDA, BlockScaler, Edges, Harmonized
 
 FAST = {"max_epochs": 40, "patience": 10, "lr": 0.02, "n_members": 1, "device": "cpu"}
-QUICK = estimators.Training(lr=0.02, max_epochs=40, patience=10)
+QUICK = estimators.Training(lr=0.02, max_epochs=20, patience=8)
 SMALL = {"params": {"hidden_channels": 32, "dropout": 0.2}, "training": QUICK, "device": "cpu"}
 REGRESSORS = {"SubjectGraphRegressor": estimators.SubjectGraphRegressor("MeanMLP", **SMALL)}
 TABLE = {

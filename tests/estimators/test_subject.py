@@ -160,6 +160,7 @@ def test_new_participants_without_what_the_network_reads(cohort, y):
         ({"phenotypes": ("age",)}, "MeanMLP does not read phenotypes"),
         ({"phenotypes": ("ados_total",)}, "looks like a score of autism"),
         ({"n_members": 0}, "n_members must be at least 1"),
+        ({"tensorboard": True}, r"tensorboard=True needs a folder\. Write log="),
         ({"device": "cuda:99"}, 'Write device="auto" or device="cpu"'),
         ({"training": Training(lr=-1.0)}, "lr must be positive"),
         ({"freeze": ("encoder",)}, r"freeze names 'encoder'; the network has \['head', 'layers'\]"),

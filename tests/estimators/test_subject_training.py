@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from rich.progress import Progress
 from torch import nn
 
 from brainograph.cohort import Cohort
@@ -220,6 +221,21 @@ def test_an_augmentation_sees_training_batches_and_may_mix_labels(cohort, y):
     model = new_model(augmentation=mixup).fit(cohort, y)
     assert np.isfinite(model.history_["loss"]).all()
     assert not same_weights(model, new_model().fit(cohort, y))
+
+
+def test_a_progress_bar_shows_loss_and_validation(cohort, y, monkeypatch):
+    shown = []
+    update = Progress.update
+
+    def watch(self, task, **fields):
+        shown.append(fields["description"])
+        update(self, task, **fields)
+
+    monkeypatch.setattr(Progress, "update", watch)
+    model = new_model(progress=True).fit(cohort, y)
+    first = model.history_.iloc[0]
+    assert shown[0] == f"loss {first['loss']:.3f} validation {first['validation']:.3f}"
+    assert len(shown) == len(model.history_)
 
 
 def test_half_precision_trains(cohort, y):
