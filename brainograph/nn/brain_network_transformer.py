@@ -45,8 +45,7 @@ class BrainNetworkTransformer(nn.Module):
     from Xavier initialisation made orthonormal by Gram and Schmidt, 100 clusters, cross-entropy
     alone, Adam with 1e-4 [1]_; the authors' code adds a learned identity of each region and defines
     a clustering loss that it never uses. What we chose: the learned identity and no such loss; the
-    centers stay fixed and orthonormal, at most as many as there are features; layer normalisation
-    before attention, for stable training without a warm-up.
+    centers stay fixed and orthonormal, at most as many as there are features.
 
     References
     ----------
@@ -83,7 +82,7 @@ class BrainNetworkTransformer(nn.Module):
         width = n_regions + position_channels
         self.position = nn.Parameter(torch.randn(n_regions, position_channels) * 0.1)
         layer = nn.TransformerEncoderLayer(
-            width, heads, feedforward_channels, dropout, batch_first=True, norm_first=True
+            width, heads, feedforward_channels, dropout, batch_first=True
         )
         self.transformer = nn.TransformerEncoder(layer, num_layers, enable_nested_tensor=False)
         for parameter in self.transformer.parameters():  # the layers start as copies of one
