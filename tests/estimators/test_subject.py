@@ -1,3 +1,4 @@
+import inspect
 import json
 
 import numpy as np
@@ -8,6 +9,8 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
+import brainograph.nn as networks
+from brainograph.connectivity import static
 from brainograph.datasets import simulate_cohort
 from brainograph.estimators import SubjectGraphClassifier, SubjectGraphRegressor, Training
 from brainograph.nn import BrainBatch, MeanMLP
@@ -60,6 +63,25 @@ def test_a_class_and_its_name_are_the_same_network(cohort, y):
     named = mlp().fit(cohort, y).predict_proba(cohort)
     given = mlp().set_params(network=MeanMLP).fit(cohort, y).predict_proba(cohort)
     assert np.array_equal(named, given)
+
+
+SUBJECT_LEVEL = [
+    name
+    for name in networks.__all__
+    if "n_regions" in inspect.signature(getattr(networks, name)).parameters
+]
+
+
+@pytest.mark.parametrize("name", SUBJECT_LEVEL)
+def test_every_network_is_trained_saved_and_asked_for_one_participant(name, tmp_path):
+    cohort = simulate_cohort(n_subjects=20, n_regions=12, n_volumes=(60, 70), random_state=1)
+    cohort = cohort.assign(connectivity={"fc": static(cohort.timeseries)})
+    y = cohort.phenotype["diagnosis"].to_numpy().astype(int)
+    settings = Training(max_epochs=2, batch_size=8, clip=1.0)
+    model = SubjectGraphClassifier(name, training=settings, device="cpu").fit(cohort[:16], y[:16])
+    loaded = SubjectGraphClassifier.load(model.save(tmp_path / "m"), device="cpu")
+    probability = model.predict_proba(cohort[16:])
+    assert np.allclose(loaded.predict_proba(cohort[[17]]), probability[[1]], rtol=0, atol=1e-6)
 
 
 def test_unlabelled_participants_are_not_looked_at(cohort, y):
