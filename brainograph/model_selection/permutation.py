@@ -12,7 +12,7 @@ from sklearn.base import TransformerMixin, clone
 from brainograph.cohort import Cohort
 from brainograph.model_selection.splits import Split, Splits
 
-__all__ = ["PermutationTest", "exchangeable", "permutation_test_linear", "permute_labels"]
+__all__ = ["PermutationTest", "aucs", "exchangeable", "permutation_test_linear", "permute_labels"]
 
 
 @dataclass(frozen=True)
@@ -185,9 +185,9 @@ def permutation_test_linear(
     for split in track(splits, "permutations", disable=not progress):
         train, test = split.rows(cohort)
         decisions.append(_decide(features, cohort, orders, train, test, alpha))
-        of_folds.append(_aucs(orders[test], decisions[-1]))
+        of_folds.append(aucs(orders[test], decisions[-1]))
     pooled = [
-        _aucs(orders[cohort.locate(names)], np.concatenate(scores))
+        aucs(orders[cohort.locate(names)], np.concatenate(scores))
         for names, scores in _by_repeat(list(splits), decisions)
     ]
     auc, pooled_auc = np.nanmean(of_folds, axis=0), np.nanmean(pooled, axis=0)
@@ -252,8 +252,14 @@ def _by_repeat(splits: list[Split], decisions: list[np.ndarray]) -> list[tuple[l
     ]
 
 
-def _aucs(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return the AUC of each column (P,); NaN where there is one class."""
+def aucs(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the AUC (P,) of each column of scores (S, P); NaN where there is one class.
+
+    Examples
+    --------
+    >>> aucs(np.array([[0, 1], [1, 0], [1, 1]]), np.array([[0.1, 0.1], [0.2, 0.2], [0.9, 0.9]]))
+    array([1. , 0.5])
+    """
     positive = labels == 1
     n_positive = positive.sum(axis=0).astype(float)
     n_pairs = n_positive * (len(labels) - n_positive)

@@ -6,7 +6,7 @@ from scipy.stats import norm, rankdata
 
 __all__ = ["above_chance", "auc", "null_deviation", "paired_test"]
 
-_P = 0.001
+_P = 1e-4
 
 
 def _parts(
@@ -62,7 +62,7 @@ def null_deviation(y: np.ndarray, strata: np.ndarray | None = None) -> float:
 
 
 def above_chance(y: np.ndarray, score: np.ndarray, strata: np.ndarray | None = None) -> bool:
-    """Tell whether an AUC is above 0.5 by more than chance makes it once in a thousand times."""
+    """Tell whether an AUC is above 0.5 by more than chance makes it once in ten thousand times."""
     return (auc(y, score, strata) - 0.5) / null_deviation(y, strata) > norm.isf(_P)
 
 

@@ -8,9 +8,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from brainograph.model_selection.checks.auc import above_chance, auc
 from brainograph.model_selection.checks.finding import Finding, Status
-from brainograph.model_selection.checks.phenotypes import told_by
+from brainograph.model_selection.checks.phenotypes import design_of, told_by
 from brainograph.model_selection.checks.study import Study
-from brainograph.preprocessing.phenotypes import Phenotypes
 
 __all__ = ["confounds", "normal_scores", "out_of_fold"]
 
@@ -23,10 +22,11 @@ def confounds(study: Study) -> list[Finding]:
     r"""See whether the score still says anything given motion, site, age and sex.
 
     Three findings: how well the confounds predict the label (logistic regression, 10 folds), how
-    much of the variance of the out-of-fold scores they explain (adjusted :math:`R^2`; scores
-    become normal scores within each fold), and whether the score improves a logistic regression
-    of the label on the confounds (likelihood ratio, 1 degree of freedom). Scores of different
-    folds share training participants, so that this p-value is approximate.
+    much of the variance of the out-of-fold scores they explain (adjusted :math:`R^2`), and whether
+    the score improves a logistic regression of the label on the confounds (likelihood ratio, 1
+    degree of freedom). Scores become normal scores within each fold, numbers normal scores and
+    their squares. Scores of different folds share training participants, so that this p-value is
+    approximate.
     """
     names = [c for c in _CONFOUNDS if c in study.cohort.phenotype]
     names = [c for c in names if study.cohort.phenotype[c].nunique() > 1]
@@ -37,7 +37,7 @@ def confounds(study: Study) -> list[Finding]:
     rows = study.cohort.locate(table["participant_id"])
     y, score = table["y_true"].to_numpy(int), table["score"].to_numpy(float)
     people = study.cohort.phenotype.iloc[rows]
-    design = {c: Phenotypes([c]).fit_transform(people) for c in names}
+    design = {c: design_of(people[c]) for c in names}
     return [
         _of_label(study, names),
         _of_score(score, design),
@@ -73,7 +73,7 @@ def _of_label(study: Study, names: list[str]) -> Finding:
     known = study.y != -1
     y, ids = study.y[known], study.cohort.participant_ids
     people = study.cohort.phenotype[known]
-    design = Phenotypes(names).fit_transform(people)
+    design = np.hstack([design_of(people[c]) for c in names])
     folds = StratifiedKFold(int(min(10, np.bincount(y).min())), shuffle=True, random_state=0)
     logistic = LogisticRegression(max_iter=1000)
     score = cross_val_predict(logistic, design, y, cv=folds, method="predict_proba")[:, 1]

@@ -13,7 +13,7 @@ from brainograph.model_selection.checks.study import Study
 __all__ = ["duplicates", "equal_scans", "same_names", "similar_scans"]
 
 _SIMILAR = 0.8
-_OUTLIER = 8.0
+_OUTLIER = 6.0
 _SHOWN = 5
 Pairs = list[tuple[int, int]]
 
@@ -95,7 +95,7 @@ def similar_scans(cohort: Cohort) -> Pairs:
 
     The correlation is taken over edges, after Fisher's z, of the deviations from the cohort's mean:
     about 0 between people, up to 0.55 between the most alike of ABIDE. A pair is found if it
-    exceeds 0.8 and lies 8 robust standard deviations from the other pairs (few regions make people
+    exceeds 0.8 and lies 6 robust standard deviations from the other pairs (few regions make people
     look alike by chance).
     """
     x = _edges(cohort)

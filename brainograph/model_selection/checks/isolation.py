@@ -72,7 +72,7 @@ def isolation(study: Study) -> list[Finding]:
         moved = np.abs(new - old)[:kept].max(initial=0)
         largest = max(largest, float(moved / (old.std() or 1.0)))
     if largest <= _SAME:
-        how = "" if regime == study.regime else f", fitted {regime}ly,"
+        how = "" if regime == study.regime else ", fitted inductively,"
         message = f"Predictions{how} do not depend on the data of other test participants."
         return [Finding(check, "pass", largest, expected, message)]
     seen = (

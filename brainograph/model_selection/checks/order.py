@@ -9,7 +9,7 @@ from brainograph.model_selection.checks.auc import auc, paired_test
 from brainograph.model_selection.checks.changes import Change, renamed, shuffled
 from brainograph.model_selection.checks.finding import Finding
 from brainograph.model_selection.checks.study import Study
-from brainograph.model_selection.permutation import exchangeable, permute_labels
+from brainograph.model_selection.permutation import aucs, exchangeable, permute_labels
 
 __all__ = ["identifiers", "label_order", "nearest", "row_order"]
 
@@ -43,10 +43,10 @@ def _compared(study: Study, check: str, change: Change) -> Finding:
     (scores,) = study.run([change], check.replace("_", " "))
     new, old = np.concatenate(scores), study.baseline
     largest = float(np.abs(new - old).max())
-    spread = float(old.std())
+    spread = float(old.std()) or 1.0
     expected = "AUC unchanged" if check == "identifiers" else "0 or rounding"
     did = "Other names" if check == "identifiers" else "Shuffled rows"
-    if largest <= _SAME * spread or largest == 0:
+    if largest <= _SAME * spread:
         same = "the same scores, bit for bit" if largest == 0 else "the same scores to rounding"
         value = 0.0 if check == "identifiers" else largest
         return Finding(check, "pass", value, expected, f"{did} give {same}.")
@@ -103,8 +103,8 @@ def _order_finding(what: str, y: np.ndarray, position: np.ndarray, site: np.ndar
     near = nearest(position, site)
     value = auc(y, y[near].mean(axis=1))
     cells, generator = exchangeable(y, within=site), np.random.default_rng(0)
-    orders = [permute_labels(y, cells, generator) for _ in range(_N_ORDERS)]
-    chance = max(auc(order, order[near].mean(axis=1)) for order in orders)
+    orders = np.array([permute_labels(y, cells, generator) for _ in range(_N_ORDERS)]).T
+    chance = aucs(orders, orders[near].mean(axis=1)).max()
     message = (
         f"The diagnosis of the {_NEAREST} nearest {what} of the same site has AUC {value:.3f}."
     )

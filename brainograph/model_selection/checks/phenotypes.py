@@ -13,7 +13,7 @@ from brainograph.model_selection.checks.changes import columns_shuffled, label_c
 from brainograph.model_selection.checks.finding import Finding
 from brainograph.model_selection.checks.study import Study
 
-__all__ = ["phenotypes", "predictability", "told_by"]
+__all__ = ["design_of", "phenotypes", "predictability", "told_by"]
 
 _TELLING, _GIVEN_AWAY = 0.6, 0.9
 _VALUES, _FOLDS = 10, 10
@@ -23,7 +23,7 @@ _SHOWN = 8
 def phenotypes(study: Study) -> list[Finding]:
     """Predict the label by every phenotype alone, and by who lacks it; see which the model uses.
 
-    A column that reaches an AUC of 0.6 (and is above chance, p < 0.001) *tells*. Which of these
+    A column that reaches an AUC of 0.6 (and is above chance, p < 0.0001) *tells*. Which of these
     the model uses is found by dealing their values to other participants: who looks at a column
     scores differently. *fail*: the model uses one above 0.9, or the label under another name;
     *warn*: it uses one above 0.6. Without a model the columns are named for the reader to judge.
@@ -131,22 +131,44 @@ def predictability(column: pd.Series, y: np.ndarray, ids: list[str]) -> np.ndarr
     if n_splits < 2:
         return np.where(y == -1, np.nan, 0.5)
     folds = StratifiedKFold(n_splits, shuffle=True, random_state=0)
-    numeric = pd.api.types.is_numeric_dtype(column) and column.nunique() > _VALUES
-    score_of = _by_number if numeric else _by_value
+    score_of = _by_number if _is_number(column) else _by_value
     score = np.full(len(y), np.nan)
     score[order] = score_of(column, labels, folds)
     return score
 
 
 def _by_number(column: pd.Series, y: np.ndarray, folds: StratifiedKFold) -> np.ndarray:
+    design = design_of(column)
+    return cross_val_predict(
+        LogisticRegression(), design, y, cv=folds, method="predict_proba"
+    )[:, 1]  # fmt: skip
+
+
+def design_of(column: pd.Series) -> np.ndarray:
+    """Return what a linear model needs to see of a phenotype (S, .), nothing learnt from labels.
+
+    Of a number its normal score, the square of that, and who lacks it; of few values or text one
+    column for each, none for those who lack it.
+
+    Examples
+    --------
+    >>> design_of(pd.Series(["a", "b", None, "a"]))
+    array([[1., 0.],
+           [0., 1.],
+           [0., 0.],
+           [1., 0.]])
+    """
+    if not _is_number(column):
+        return pd.get_dummies(column.astype(object).map(str, na_action="ignore")).to_numpy(float)
     values = column.to_numpy(dtype=float, na_value=np.nan)
     lacks = ~np.isfinite(values)
     x = np.zeros(len(values))
     x[~lacks] = norm.ppf(rankdata(values[~lacks]) / (np.sum(~lacks) + 1))
-    design = np.column_stack([x, x**2, lacks])
-    return cross_val_predict(
-        LogisticRegression(), design, y, cv=folds, method="predict_proba"
-    )[:, 1]  # fmt: skip
+    return np.column_stack([x, x**2, lacks])
+
+
+def _is_number(column: pd.Series) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(column) and column.nunique() > _VALUES)
 
 
 def _by_value(column: pd.Series, y: np.ndarray, folds: StratifiedKFold) -> np.ndarray:

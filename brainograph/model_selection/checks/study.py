@@ -20,7 +20,7 @@ from brainograph.model_selection.checks.auc import auc
 from brainograph.model_selection.checks.changes import Change, Setting, unchanged
 from brainograph.model_selection.cluster import each
 from brainograph.model_selection.jobs import Job, Regime, sees_others
-from brainograph.model_selection.splits import Splits
+from brainograph.model_selection.splits import Split, Splits
 
 __all__ = ["Pipeline", "Study"]
 
@@ -67,8 +67,9 @@ class Study:
 
     @cached_property
     def setting(self) -> Setting:
-        """The data as they are, with the largest folds: those that the model is run on."""
-        by_size = sorted(self.splits, key=lambda split: -len(split.test))
+        """The data as they are, with the largest folds of one repeat: those that are run."""
+        repeat = [split for split in self.splits if split.repeat == self.splits.splits[0].repeat]
+        by_size = sorted(repeat, key=lambda split: -len(split.test))
         folds = tuple(by_size[: self.n_folds])
         return Setting(self.cohort, self.y, Splits(self.splits.scheme, folds))
 
@@ -168,24 +169,30 @@ class Trial:
     def run(self, setting: Setting) -> Scores:
         """Return the scores of each fold, in the order of the unchanged participants."""
         changed = self.change(setting)
-        if hasattr(self.model, "fit"):
-            splits = [changed.splits.splits[fold] for fold in self.folds]
-            given = [self._fit(changed, fold) for fold in self.folds]
-        else:
-            splits = list(changed.splits)
-            given = list(self.model(changed.cohort, changed.y, changed.splits))
-            _check(given, splits)
-            splits, given = [splits[i] for i in self.folds], [given[i] for i in self.folds]
+        try:
+            given = self._scores(changed)
+        except Exception as error:
+            how = getattr(self.change, "func", self.change).__name__
+            error.add_note(f"This happened in an audit, with the data {how}.")
+            raise
         scores = []
-        for fold, split, values in zip(self.folds, splits, given, strict=True):
-            by_name = dict(zip(split.test, np.asarray(values, dtype=float), strict=True))
+        for fold, values in zip(self.folds, given, strict=True):
+            by_name = dict(zip(changed.splits.splits[fold].test, values, strict=True))
             old = setting.splits.splits[fold].test
             scores.append(np.array([by_name[changed.names.get(name, name)] for name in old]))
         return scores
 
-    def _fit(self, changed: Setting, fold: int) -> np.ndarray:
-        job = Job("audit", self.model, self.regime, changed.splits.splits[fold])
-        return job.run(changed.cohort, changed.y).table["y_score"].to_numpy(dtype=float)
+    def _scores(self, changed: Setting) -> Scores:
+        """Return the scores of each fold, in the order of its test participants."""
+        splits = changed.splits.splits
+        if not hasattr(self.model, "fit"):
+            given = self.model(changed.cohort, changed.y, changed.splits)
+            arrays = [np.asarray(scores, dtype=float) for scores in given]
+            _check(arrays, splits)
+            return [arrays[fold] for fold in self.folds]
+        jobs = [Job("audit", self.model, self.regime, splits[fold]) for fold in self.folds]
+        tables = [job.run(changed.cohort, changed.y).table for job in jobs]
+        return [table["y_score"].to_numpy(dtype=float) for table in tables]
 
     def parts(self, scores: np.ndarray, setting: Setting) -> Scores:
         """Cut the scores of several folds."""
@@ -217,11 +224,13 @@ def _plain(value: Any) -> Any:
     return type(value).__name__ if isinstance(value, BaseEstimator) else repr(value)
 
 
-def _check(given: list[np.ndarray], splits: list[Any]) -> None:
-    lengths, needed = [len(scores) for scores in given], [len(split.test) for split in splits]
-    if lengths != needed:
+def _check(given: Scores, splits: Sequence[Split]) -> None:
+    shapes, needed = [scores.shape for scores in given], [(len(split.test),) for split in splits]
+    if shapes != needed:
         raise ValueError(
-            f"the pipeline returned {len(lengths)} arrays of {lengths[:5]} scores, needed is one "
-            f"array for each fold, of {needed[:5]}. Write for example "
+            f"the pipeline returned {len(shapes)} arrays of shapes {shapes[:3]}, needed is one for "
+            f"each of {len(needed)} folds, {needed[:3]}. Write for example "
             "def run(cohort, y, splits): return [scores_of(cohort, y, split) for split in splits]."
         )
+    if not all(np.isfinite(scores).all() for scores in given):
+        raise ValueError("the pipeline returned scores that are missing or infinite.")
