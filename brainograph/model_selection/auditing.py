@@ -223,6 +223,7 @@ def audit(
         )
     if splits is None:
         splits = repeated_stratified(cohort, y, by=[c for c in ("site",) if c in cohort.phenotype])
+    _check_labelled(splits, cohort, y)
     if regime is None:
         own = getattr(model, "regimes", ("inductive",))
         regime = "transductive" if "transductive" in own else "inductive"
@@ -306,6 +307,7 @@ def audit_predictions(
     chosen = _chosen(checks, _OF_DATA if history is None else allowed)
     sides = splits if isinstance(splits, pd.DataFrame) else folds_table(splits)
     made = splits_of(sides) if isinstance(splits, pd.DataFrame) else splits
+    _check_labelled(made, cohort, y)
     study = Study(cohort, y, made, predictions=table, history=history, sides=sides)
     return _audited(study, chosen)
 
@@ -342,6 +344,17 @@ def _check_labels(y: np.ndarray, cohort: Cohort) -> np.ndarray:
             "two classes, for example y = (diagnosis == 'patient').astype(int)."
         )
     return y.astype(int)
+
+
+def _check_labelled(splits: Splits, cohort: Cohort, y: np.ndarray) -> None:
+    """Refuse folds that name somebody without a label, or of another cohort."""
+    rows = np.unique([row for split in splits for side in split.rows(cohort) for row in side])
+    lacking = [cohort.participant_ids[row] for row in rows[y[rows] == -1]]
+    if lacking:
+        raise ValueError(
+            f"{len(lacking)} participants of the folds have no label: {lacking[:5]}. Make folds of "
+            "those who have one."
+        )
 
 
 def _one_model(predictions: pd.DataFrame) -> pd.DataFrame:

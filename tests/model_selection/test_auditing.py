@@ -115,6 +115,10 @@ def test_what_cannot_be_audited_is_refused(cohort, y):
     with pytest.raises(ValueError, match="y has shape"):
         audit(model, cohort, y[:5])
     splits = repeated_stratified(cohort, y, n_splits=3)
+    with pytest.raises(ValueError, match=r"4 participants of the folds have no label"):
+        audit(model, cohort, np.where(np.arange(90) < 4, -1, y), splits=splits)
+    with pytest.raises(ValueError, match="are not in the cohort"):
+        audit(model, cohort[:50], y[:50], splits=splits)
     with pytest.raises(ValueError, match=r"predictions lack the columns \['fold', 'y_score'\]"):
         table = pd.DataFrame(columns=["participant_id", "repeat", "y_true"])
         audit_predictions(table, cohort, y, splits=splits)
