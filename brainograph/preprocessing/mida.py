@@ -39,9 +39,9 @@ class MIDA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_components : int
-        Components at the most. Those whose dependence on the site outweighs their variance, with
-        an eigenvalue of 0 or below, are left out.
+    n_components : int, optional
+        Components at the most; all by default. Those whose dependence on the site outweighs their
+        variance, with an eigenvalue of 0 or below, are left out.
     kernel : {"linear", "rbf"}
         Kernel of the features.
     gamma : float, optional
@@ -86,7 +86,7 @@ class MIDA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_components: int = 100,
+        n_components: int | None = None,
         *,
         kernel: Kernel = "linear",
         gamma: float | None = None,
@@ -137,7 +137,7 @@ class MIDA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         leaning = domain.T @ kernel
         objective = self.mu * kernel @ kernel - leaning.T @ leaning
         last = len(x) - 1
-        first = len(x) - min(self.n_components, last)
+        first = len(x) - min(self.n_components or last, last)
         values, vectors = eigh(objective, subset_by_index=(first, last))
         worth = values > _SMALLEST * np.abs(objective).sum(axis=0).max()
         if not worth.any():
@@ -157,9 +157,12 @@ class MIDA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _check_parameters(self) -> None:
         if self.kernel not in get_args(Kernel):
             raise ValueError(f"kernel must be one of {get_args(Kernel)}, got {self.kernel!r}.")
-        for name in ("n_components", "mu"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}.")
+        if self.n_components is not None and self.n_components < 1:
+            raise ValueError(
+                f"n_components must be at least 1, got {self.n_components}. For all write None."
+            )
+        if not self.mu > 0:
+            raise ValueError(f"mu must be above 0, got {self.mu}. Write for example mu=1.0.")
 
     def _domain(self, names: np.ndarray, covariates: pd.DataFrame | ArrayLike | None) -> np.ndarray:
         """Return the centred indicators of site (S, B), less what covariates explain of them."""

@@ -106,8 +106,8 @@ def test_rows_without_a_site_take_part():
 def test_what_says_more_of_the_site_than_of_anything_else_is_left_out():
     """Of 30 centred rows at 4 sites, 26 directions are free of the site."""
     x, sites, _ = planted(30, 40)
-    mida = MIDA(100).fit(x, sites=sites)
-    assert mida.transform(x).shape == (30, 26)
+    mida = MIDA().fit(x, sites=sites)
+    assert mida.transform(x).shape == MIDA(100).fit_transform(x, sites=sites).shape == (30, 26)
     assert mida.eigenvalues_.min() > 0
     assert mida.get_feature_names_out()[:2].tolist() == ["mida0", "mida1"]
     assert mida.transductive is False
@@ -133,7 +133,7 @@ def test_single_precision_is_computed_in_double():
     ("settings", "message"),
     [
         ({"kernel": "poly"}, r"kernel must be one of \('linear', 'rbf'\), got 'poly'"),
-        ({"n_components": 0}, "n_components must be above 0, got 0"),
+        ({"n_components": 0}, "n_components must be at least 1, got 0"),
         ({"mu": -1.0}, "mu must be above 0, got -1.0"),
     ],
 )

@@ -9,9 +9,10 @@ from brainograph.cohort_merge import merge
 from brainograph.datasets import simulate_cohort
 from brainograph.estimators import PopulationGraphClassifier
 from brainograph.preprocessing.block_scaler import BlockScaler
-from brainograph.preprocessing.centering import CenterBy
 from brainograph.preprocessing.edges import Edges
+from brainograph.preprocessing.harmonization import Harmonized
 from brainograph.preprocessing.parcellation import Parcellation
+from brainograph.preprocessing.sites import SiteCentering
 from brainograph.preprocessing.tangent import TangentSpace
 
 
@@ -37,8 +38,8 @@ def test_it_is_the_transformer_on_the_parcellation(cohort):
 
 
 def test_groups_are_known_on_both_sides(cohort):
-    inside = Parcellation("five", CenterBy(Edges())).fit_transform(cohort)
-    outside = CenterBy(Parcellation("five", Edges())).fit_transform(cohort)
+    inside = Parcellation("five", Harmonized(Edges(), SiteCentering())).fit_transform(cohort)
+    outside = Harmonized(Parcellation("five", Edges()), SiteCentering()).fit_transform(cohort)
     np.testing.assert_array_equal(inside, outside)
     assert not np.allclose(inside, Parcellation("five", Edges()).fit_transform(cohort))
 
