@@ -79,8 +79,11 @@ class HGPSL(nn.Module):
     What the papers state: the equations above, three convolutions of 128, half of the nodes kept,
     mean and maximum of each level summed, three linear layers [1]_; [2]_ gives one graph each of
     EEG and speech to such networks, fuses them, and finds three layers best. What we chose: any two
-    graphs in place of EEG and speech; connection profiles as features; dense matrices of fixed
-    size; new edges between all kept nodes.
+    graphs in place of EEG and speech; connection profiles as features; new edges between all kept
+    nodes; each level is read out before it is pooled, the first one thus over all regions. Which
+    regions stay differs between participants, and that costs accuracy: on a simulated cohort where
+    logistic regression has an AUC of .93, read out after pooling .64, before it .70, with
+    ``num_layers=1`` or ``ratio=1.0``, which keep all regions, .91.
 
     References
     ----------
@@ -178,9 +181,9 @@ class _Branch(nn.Module):
         total = x.new_zeros(())
         for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             x = torch.relu(norm(conv(x, adj)))  # (B, R', hidden)
+            total = total + torch.cat([x.mean(dim=1), x.amax(dim=1)], dim=-1)
             if i < len(self.pools):
                 x, adj = self.pools[i](x, adj)
-            total = total + torch.relu(torch.cat([x.mean(dim=1), x.amax(dim=1)], dim=-1))
         return total
 
 
