@@ -33,6 +33,12 @@ class TransductiveClassifier(ClassifierMixin, BaseEstimator):
     one is predicted as it stood in the fit (*transductive*); each new one by the fitted features,
     alone (*inductive*).
 
+    Where sites are centred with their test participants in them, as ComBat, MIDA and
+    :class:`~brainograph.preprocessing.SiteCentering` do here, what a site's training rows have too
+    little of its test rows have too much: a bias against the classifier, which the site as a
+    feature of its own (:class:`~brainograph.preprocessing.Phenotypes`) takes up, and which leaving
+    whole sites out does not have.
+
     Parameters
     ----------
     features : transformer
