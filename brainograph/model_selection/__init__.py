@@ -1,6 +1,7 @@
 """Honest evaluation: splits, cross-validation and the controls that go with every model."""
 
 from brainograph.model_selection.auditing import Audit, audit, audit_predictions
+from brainograph.model_selection.cluster import cluster
 from brainograph.model_selection.controls import default_controls
 from brainograph.model_selection.cross_validation import cross_validate
 from brainograph.model_selection.permutation import PermutationTest, permutation_test_linear
@@ -22,6 +23,7 @@ __all__ = [
     "Splits",
     "audit",
     "audit_predictions",
+    "cluster",
     "cross_validate",
     "default_controls",
     "leave_one_site_out",

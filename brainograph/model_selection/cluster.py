@@ -61,9 +61,12 @@ def cluster(address: str, *, n_workers: int | None = None) -> Iterator[Any]:
     >>> with cluster("local", n_workers=2):  # doctest: +SKIP
     ...     results = cross_validate(model, cohort, y)
     """
-    distributed = _import()
+    dask, distributed = _import()
     with ExitStack() as stack:
         if address == "local":
+            # A worker that was killed is replaced, however long its imports take on a busy machine.
+            patience = {"distributed.deploy.lost-worker-timeout": "1h"}
+            stack.enter_context(dask.config.set(patience))
             local = distributed.LocalCluster(
                 n_workers=n_workers or joblib.cpu_count(),
                 threads_per_worker=1,
@@ -79,15 +82,16 @@ def cluster(address: str, *, n_workers: int | None = None) -> Iterator[Any]:
         yield client
 
 
-def _import() -> Any:
+def _import() -> tuple[Any, Any]:
     try:
+        import dask
         import distributed
     except ImportError as error:
         raise ImportError(
             "a cluster needs Dask. Write `pip install brainograph[cluster]`, or leave the cluster "
             "out and use several processors of this machine with n_jobs (--jobs)."
         ) from error
-    return distributed
+    return dask, distributed
 
 
 def _connect(distributed: Any, address: str) -> Any:
