@@ -45,7 +45,7 @@ def duplicates(study: Study) -> list[Finding]:
         together += len(pairs) - len(apart)
         if apart:
             message = (
-                f"{len(apart)} pairs in training and test of a fold have {what}: "
+                f"{_count(apart)} in training and test of a fold with {what}: "
                 f"{_shown(study, apart)}. Keep one of each, or give both one value in the "
                 "phenotype column group, which the splits keep together."
             )
@@ -55,7 +55,7 @@ def duplicates(study: Study) -> list[Finding]:
                 )
             )
     if not findings:
-        kept = f" {together} pairs of one person or scan stay together." if together else ""
+        kept = f" Of one person or scan, and kept together: {together}." if together else ""
         message = f"Nobody is found on both sides of a fold.{kept}"
         findings.append(Finding("duplicates", "pass", 0, "0", message))
     return findings
@@ -159,6 +159,10 @@ def _straddling(study: Study, pairs: Pairs) -> Pairs:
             side[rows] = True
         apart |= (train[i] & test[j]) | (train[j] & test[i])
     return [pair for pair, is_apart in zip(pairs, apart, strict=True) if is_apart]
+
+
+def _count(pairs: Pairs) -> str:
+    return "1 pair" if len(pairs) == 1 else f"{len(pairs)} pairs"
 
 
 def _shown(study: Study, pairs: Pairs) -> str:

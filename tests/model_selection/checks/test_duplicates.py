@@ -64,7 +64,7 @@ def test_only_pairs_on_both_sides_of_a_fold_count(rng):
     together = repeated_stratified(known, y, n_splits=3, by=())
     apart = repeated_stratified(unknown, y, n_splits=3, by=())
     for cohort, splits, status, words in (
-        (known, together, "pass", "12 pairs of one person or scan stay together"),
+        (known, together, "pass", "Of one person or scan, and kept together: 12"),
         (known, apart, "fail", "one group"),
         (unknown, apart, "warn", "names that differ in case"),
     ):
