@@ -17,7 +17,8 @@ from brainograph.preprocessing.inputs import check_regions, matrices_of, region_
 
 __all__ = ["TangentSpace", "geometric_mean"]
 
-Subjects = Cohort | np.ndarray | Sequence[np.ndarray]
+Source = np.ndarray | Sequence[np.ndarray]
+Subjects = Cohort | Source
 _CHUNK = 16  # matrices at a time: 5 MB for 200 regions
 
 
@@ -54,8 +55,8 @@ class TangentSpace(TransformerMixin, BaseEstimator):
         Threads that share the subjects, each with one thread for its linear algebra; -1 takes
         all processors. The numbers do not depend on it.
     memory : str or joblib.Memory, optional
-        Folder that keeps the means that were found, as in scikit-learn's pipelines: models that
-        share training rows then share the work.
+        Folder that keeps the means and displacements that were found, as in scikit-learn's
+        pipelines: models that share training rows then share the work.
 
     Attributes
     ----------
@@ -128,19 +129,19 @@ class TangentSpace(TransformerMixin, BaseEstimator):
             If a covariance is singular; the message names the participant and the remedy.
         """
         check_shrinkage(self.shrinkage)
-        source = self._source(X)
+        find = check_memory(self.memory).cache(_reference, ignore=["n_jobs"])
+        try:
+            self.reference_ = find(
+                self._source(X),
+                shrinkage=self.shrinkage,
+                standardize=self.standardize,
+                tol=self.tol,
+                max_iter=self.max_iter,
+                n_jobs=self.n_jobs,
+            )
+        except SingularError as error:
+            raise _explained(error, X) from None
         with threadpool_limits(1, "blas"):
-            chunks = self._parallel()(delayed(self._covariances)(source, c) for c in _chunks(X))
-            try:
-                find = check_memory(self.memory).cache(geometric_mean, ignore=["n_jobs"])
-                self.reference_ = find(
-                    np.concatenate(chunks),
-                    tol=self.tol,
-                    max_iter=self.max_iter,
-                    n_jobs=self.n_jobs,
-                )
-            except SingularError as error:
-                raise _explained(error, X) from None
             (self.whitening_,) = _powers(self.reference_, -0.5)
         self.regions_ = region_names(X)
         self.n_features_in_ = len(self.regions_)
@@ -166,35 +167,26 @@ class TangentSpace(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         check_regions(self.regions_, region_names(X))
-        source = self._source(X)
-        rows, columns = self._lower()
-        displacements = np.empty((len(X), len(rows)))
-
-        def project(chunk: slice) -> None:
-            logs = _logs(self._covariances(source, chunk), self.whitening_, chunk)
-            displacements[chunk] = logs[:, rows, columns]
-
-        with threadpool_limits(1, "blas"):
-            try:
-                self._parallel()(delayed(project)(chunk) for chunk in _chunks(X))
-            except SingularError as error:
-                raise _explained(error, X) from None
-        displacements[:, rows == columns] /= np.sqrt(2)
-        return displacements
+        find = check_memory(self.memory).cache(_displacements, ignore=["n_jobs"])
+        try:
+            return find(
+                self._source(X),
+                self.whitening_,
+                shrinkage=self.shrinkage,
+                standardize=self.standardize,
+                diagonal=not self.discard_diagonal,
+                n_jobs=self.n_jobs,
+            )
+        except SingularError as error:
+            raise _explained(error, X) from None
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Return ``regionA -- regionB`` for each column, A before B in the atlas."""
         check_is_fitted(self)
-        rows, columns = self._lower()
+        rows, columns = _lower(len(self.regions_), diagonal=not self.discard_diagonal)
         return self.regions_[columns] + " -- " + self.regions_[rows]
 
-    def _lower(self) -> tuple[np.ndarray, np.ndarray]:
-        return np.tril_indices(len(self.regions_), k=-1 if self.discard_diagonal else 0)
-
-    def _parallel(self) -> Parallel:
-        return Parallel(self.n_jobs, require="sharedmem")
-
-    def _source(self, X: Subjects) -> np.ndarray | Sequence[np.ndarray]:
+    def _source(self, X: Subjects) -> Source:
         """Return covariances as an array, or series as a sequence."""
         if isinstance(X, np.ndarray):
             return matrices_of(X, "")
@@ -209,18 +201,6 @@ class TangentSpace(TransformerMixin, BaseEstimator):
                 "name its covariances: TangentSpace(connectivity='cov')."
             )
         return series
-
-    def _covariances(self, source: np.ndarray | Sequence[np.ndarray], chunk: slice) -> np.ndarray:
-        """Return float64 covariances of a chunk of subjects.
-
-        ``connectivity.static`` gives constant regions a variance of 0; here they must share in
-        the shrinkage, or the matrix has no logarithm.
-        """
-        if isinstance(source, np.ndarray):
-            return np.asarray(source[chunk], dtype=float)
-        series = [np.asarray(one, dtype=float) for one in source[chunk]]
-        prepare = _standardized if self.standardize else _centered
-        return np.stack([shrunk_covariance(prepare(one), self.shrinkage) for one in series])
 
 
 class SingularError(ValueError):
@@ -248,8 +228,69 @@ def _explained(error: SingularError, X: Subjects) -> ValueError:
     )
 
 
-def _chunks(X: Subjects) -> list[slice]:
-    return [slice(start, start + _CHUNK) for start in range(0, len(X), _CHUNK)]
+def _reference(
+    source: Source,
+    *,
+    shrinkage: Shrinkage | float | None,
+    standardize: bool,
+    tol: float,
+    max_iter: int,
+    n_jobs: int | None,
+) -> np.ndarray:
+    """Return the geometric mean of the covariances (R, R)."""
+    parallel = Parallel(n_jobs, require="sharedmem")
+    with threadpool_limits(1, "blas"):
+        chunks = parallel(
+            delayed(_covariances)(source, chunk, shrinkage, standardize)
+            for chunk in _chunks(source)
+        )
+        return geometric_mean(np.concatenate(chunks), tol=tol, max_iter=max_iter, n_jobs=n_jobs)
+
+
+def _displacements(
+    source: Source,
+    whitening: np.ndarray,
+    *,
+    shrinkage: Shrinkage | float | None,
+    standardize: bool,
+    diagonal: bool,
+    n_jobs: int | None,
+) -> np.ndarray:
+    """Return the lower triangles of log(W C_s W), the diagonal divided by the root of 2."""
+    rows, columns = _lower(len(whitening), diagonal=diagonal)
+    displacements = np.empty((len(source), len(rows)))
+
+    def project(chunk: slice) -> None:
+        covariances = _covariances(source, chunk, shrinkage, standardize)
+        displacements[chunk] = _logs(covariances, whitening, chunk)[:, rows, columns]
+
+    with threadpool_limits(1, "blas"):
+        Parallel(n_jobs, require="sharedmem")(delayed(project)(chunk) for chunk in _chunks(source))
+    displacements[:, rows == columns] /= np.sqrt(2)
+    return displacements
+
+
+def _covariances(
+    source: Source, chunk: slice, shrinkage: Shrinkage | float | None, standardize: bool
+) -> np.ndarray:
+    """Return float64 covariances of a chunk of subjects.
+
+    ``connectivity.static`` gives constant regions a variance of 0; here they must share in
+    the shrinkage, or the matrix has no logarithm.
+    """
+    if isinstance(source, np.ndarray):
+        return np.asarray(source[chunk], dtype=float)
+    series = [np.asarray(one, dtype=float) for one in source[chunk]]
+    prepare = _standardized if standardize else _centered
+    return np.stack([shrunk_covariance(prepare(one), shrinkage) for one in series])
+
+
+def _lower(n_regions: int, *, diagonal: bool) -> tuple[np.ndarray, np.ndarray]:
+    return np.tril_indices(n_regions, k=0 if diagonal else -1)
+
+
+def _chunks(source: Source) -> list[slice]:
+    return [slice(start, start + _CHUNK) for start in range(0, len(source), _CHUNK)]
 
 
 def _centered(series: np.ndarray) -> np.ndarray:
