@@ -2,6 +2,7 @@
 
 import functools
 import io
+import logging
 import pickle
 import socket
 import warnings
@@ -71,7 +72,8 @@ def cluster(address: str, *, n_workers: int | None = None) -> Iterator[Any]:
                 n_workers=n_workers or joblib.cpu_count(),
                 threads_per_worker=1,
                 memory_limit=0,  # the pages of memory maps would count
-                dashboard_address=None,
+                dashboard_address=":0",
+                silence_logs=logging.ERROR,
             )
             stack.enter_context(local)
             client = distributed.Client(local, set_as_default=False)

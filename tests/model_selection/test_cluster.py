@@ -52,7 +52,7 @@ def splits(cohort, y):
 def scheduler():
     """Return the address of a scheduler with two workers of one thread."""
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, memory_limit=0, dashboard_address=None
+        n_workers=2, threads_per_worker=1, memory_limit=0, dashboard_address=":0"
     ) as local:
         yield local.scheduler_address
 
@@ -194,7 +194,7 @@ def test_an_address_is_checked(tmp_path):
 
 
 def test_a_cluster_without_workers_is_said():
-    empty = {"n_workers": 0, "dashboard_address": None}
+    empty = {"n_workers": 0, "dashboard_address": ":0"}
     with (
         distributed.LocalCluster(**empty) as local,
         pytest.warns(UserWarning, match="has no workers yet"),
