@@ -75,8 +75,8 @@ def cross_validate(
     folder : path, optional
         Keeps the predictions of each fold as it is finished; the same call goes on from there.
     n_jobs : int
-        Fits at a time, through joblib (its Dask and Ray backends too). The numbers do not depend
-        on it.
+        Fits at a time, through joblib; within :func:`~brainograph.model_selection.cluster` as
+        many as it has workers. The numbers do not depend on it.
     progress : bool
         Whether to show a progress bar.
     title : str, optional

@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
@@ -42,7 +41,7 @@ def study(tmp_path_factory):
     config = folder / "config.yaml"
     config.write_text(CONFIG.format(cohort=folder / "cohort"))
     crossval(config, folder / "first", seed="1")
-    crossval(config, folder / "second", "--jobs", "2", seed="2")
+    crossval(config, folder / "second", seed="2")
     crossval(
         config, folder / "imported", "--set", "cross_validation.random_state=4",
         "--set", f"cross_validation.splits={folder / 'first' / 'splits.json'}", seed="3",
