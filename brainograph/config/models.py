@@ -30,7 +30,7 @@ from brainograph.estimators.population import PopulationGraphClassifier
 from brainograph.estimators.settings import Training
 from brainograph.estimators.subject import SubjectGraphClassifier, SubjectGraphRegressor
 from brainograph.estimators.transductive import TransductiveClassifier
-from brainograph.model_selection.controls import default_controls
+from brainograph.model_selection.controls import default_controls, number_controls
 from brainograph.model_selection.search import SearchCV
 from brainograph.preprocessing.block_scaler import BlockScaler
 from brainograph.preprocessing.combat import ComBat
@@ -114,20 +114,10 @@ def make_models(
 ) -> dict[str, BaseEstimator]:
     """Return the model, named after its kind, and its controls."""
     model = make_model(experiment, memory=memory)
-    edges = [b.connectivity for b in experiment.features.blocks if isinstance(b, EdgesBlock)]
-    target = experiment.target.column
-    phenotypes = ["site", "age", "sex", *edge_phenotypes(experiment.model)]
     with warnings.catch_warnings():
         if experiment.controls != "default":
             warnings.simplefilter("ignore")  # what is not asked for is not missed
-        controls = default_controls(
-            cohort,
-            model,
-            connectivity=edges[0] if edges else "fc",
-            phenotypes=[name for name in dict.fromkeys(phenotypes) if name != target],
-            motion=[name for name in ("mean_fd",) if name != target],
-            memory=memory,
-        )
+        controls = _controls(experiment, cohort, model, memory)
     if experiment.controls != "default":
         unknown = sorted(set(experiment.controls) - set(controls))
         if unknown:
@@ -137,6 +127,33 @@ def make_models(
             )
         controls = {name: controls[name] for name in experiment.controls}
     return {experiment.model.kind: model, **controls}
+
+
+def _controls(
+    experiment: Experiment, cohort: Cohort, model: BaseEstimator, memory: str | None
+) -> dict[str, BaseEstimator]:
+    """Return the controls that share the kind of edges and of tangent space with the model."""
+    blocks = experiment.features.blocks
+    edges = [b.connectivity for b in blocks if isinstance(b, EdgesBlock) and not b.parcellation]
+    tangents = [b.shrinkage for b in blocks if isinstance(b, TangentBlock) and not b.parcellation]
+    target = experiment.target.column
+    columns = dict.fromkeys(["site", "age", "sex", *edge_phenotypes(experiment.model)])
+    phenotypes = [name for name in columns if name != target]
+    motion = [name for name in ("mean_fd",) if name != target]
+    connectivity = edges[0] if edges else "fc"
+    if experiment.target.number:
+        return number_controls(
+            cohort, connectivity=connectivity, phenotypes=phenotypes, motion=motion
+        )
+    return default_controls(
+        cohort,
+        model,
+        connectivity=connectivity,
+        phenotypes=phenotypes,
+        motion=motion,
+        shrinkage=tangents[0] if tangents else "ledoit_wolf",
+        memory=memory,
+    )
 
 
 def edge_phenotypes(model: Model) -> list[str]:

@@ -22,6 +22,7 @@ from brainograph.estimators.labels import check_labels
 from brainograph.estimators.member import Member, somebody_else, transform
 from brainograph.estimators.persistence import SavedModel, read_model, write_model
 from brainograph.estimators.population_edges import Joined, PopulationEdges, Shuffle
+from brainograph.estimators.row_space import expand, rotate
 from brainograph.estimators.training import l2_penalty, resolve_device, train
 from brainograph.estimators.validation_split import validation_split
 from brainograph.graphs.population import CATEGORICAL, CONTINUOUS, Metric
@@ -310,12 +311,15 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         carries = np.arange(len(x))
         if self.shuffle == "features":
             carries = somebody_else(len(x), random_state=self.random_state)
-        batch = Data(x=torch.from_numpy(x[carries]).to(device), adj=adj)
+        shown = torch.from_numpy(x[carries]).to(device)
+        linear = self.num_layers == 0 and self.optimizer == "lbfgs" and x.shape[1] > len(x)
+        rotated, basis = rotate(shown) if linear else (shown, None)
+        batch = Data(x=rotated, adj=adj)
         labels = torch.from_numpy(target).to(device)
         learn = torch.from_numpy(np.sort(rows)).to(device)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            network = self._new_network(x.shape[1]).to(device)
+            network = self._new_network(rotated.shape[1]).to(device)
 
             def loss(batch: Data) -> Tensor:
                 misfit = torch.nn.functional.cross_entropy(network(batch)[learn], labels[learn])
@@ -337,6 +341,8 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
                 patience=self.patience,
                 progress=self.progress,
             )
+        if basis is not None:
+            network = self._expanded(network, basis)
         own, carried = (torch.from_numpy(array).to(device) for array in (x, carries))
         return Member(features, sigma, own, adj, network, history, carried)
 
@@ -356,6 +362,15 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
             linear_skip=self.linear_skip,
             skip_smoothing=self.skip_smoothing,
         )
+
+    def _expanded(self, network: PopulationGCN, basis: Tensor) -> PopulationGCN:
+        """Return the network of all features from that of the rotated ones."""
+        state = network.state_dict()
+        state["skip.weight"] = expand(state["skip.weight"], basis)
+        with torch.random.fork_rng():
+            whole = self._new_network(len(basis)).to(basis.device)
+        whole.load_state_dict(state)
+        return whole.eval()
 
     def _new_optimizer(self, network: PopulationGCN) -> torch.optim.Optimizer:
         if self.optimizer == "lbfgs":

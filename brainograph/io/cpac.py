@@ -25,6 +25,9 @@ _RENAMED = {
 }
 _IDENTIFIERS = ["x", "subject", "unnamed: 0", "unnamed: 0.1"]
 
+# ABIDE I participants whose series are of one scan: the audit of duplicates finds them.
+_ONE_SCAN = (("0050578", "0050602"), ("0050279", "0050286"))
+
 
 def _read_series(path: Path) -> Result:
     array, header = read_text(path)
@@ -136,7 +139,9 @@ def read_cpac(
     Cohort
         ``timeseries``, regions named ``ROI_<label>``; the last seven digits of ``FILE_ID`` are
         the ``participant_id``. ``diagnosis`` is 1 for autism, 0 for controls. A region without
-        signal is a column of zeros. The repetition time is not in the table, nor here.
+        signal is a column of zeros. The repetition time is not in the table, nor here. Two pairs
+        of participants were released with one scan (0050578 and 0050602 of YALE, with opposite
+        diagnoses; 0050279 and 0050286 of UM_1): they share a value of ``group``.
 
     Raises
     ------
@@ -182,7 +187,18 @@ def read_cpac(
         provenance=settings,
     )
     image = None if atlas_image is None else load_atlas(atlas_image)
-    return cohort.assign(regions=_regions(cohort.regions.index, image))
+    return cohort.assign(
+        regions=_regions(cohort.regions.index, image), phenotype=_grouped(cohort.phenotype)
+    )
+
+
+def _grouped(phenotype: pd.DataFrame) -> pd.DataFrame:
+    """Give the participants of one scan one value of ``group``, which splits keep together."""
+    group = pd.Series(index=phenotype.index, dtype=object)
+    for pair in _ONE_SCAN:
+        if set(pair) <= set(phenotype.index):
+            group[list(pair)] = "one scan: " + " ".join(pair)
+    return phenotype.assign(group=group) if group.notna().any() else phenotype
 
 
 def _by_participant(paths: list[Path]) -> Mapping[str, Path]:

@@ -5,14 +5,15 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
-from sklearn.dummy import DummyClassifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import BaggingClassifier
-from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from brainograph.cohort import Cohort
+from brainograph.connectivity.covariance import Shrinkage
 from brainograph.estimators.settings import Training
 from brainograph.estimators.subject import SubjectGraphClassifier
 from brainograph.preprocessing.block_scaler import BlockScaler
@@ -20,7 +21,7 @@ from brainograph.preprocessing.edges import Edges
 from brainograph.preprocessing.phenotypes import Phenotypes
 from brainograph.preprocessing.tangent import TangentSpace
 
-__all__ = ["default_controls"]
+__all__ = ["default_controls", "number_controls"]
 
 _PHENOTYPE_WEIGHT = 10.0  # one phenotype beside thousands of edges
 
@@ -32,6 +33,7 @@ def default_controls(
     connectivity: str = "fc",
     phenotypes: Sequence[str] = ("site", "age", "sex"),
     motion: Sequence[str] = ("mean_fd",),
+    shrinkage: Shrinkage | float | None = "ledoit_wolf",
     memory: str | None = None,
     random_state: int = 0,
 ) -> dict[str, BaseEstimator]:
@@ -66,6 +68,8 @@ def default_controls(
     phenotypes, motion : sequence of str
         Columns of the phenotype table; those that are not there are left out. An empty list
         means no such control, and without ``"site"`` there is no control ``site``.
+    shrinkage : {"ledoit_wolf", "oas"} or float in [0, 1), optional
+        Of the covariances in tangent space.
     memory : str, optional
         Folder in which tangent spaces are kept for models that share training rows.
     random_state : int
@@ -98,7 +102,7 @@ def default_controls(
         controls |= on_edges
     else:
         _warn(on_edges, f"connectivity {connectivity!r}")
-    on_series = _on_series(memory, random_state)
+    on_series = _on_series(shrinkage, memory, random_state)
     if cohort.timeseries is not None:
         controls |= on_series
     else:
@@ -137,18 +141,20 @@ def _on_edges(
     return controls | {"mlp": make_pipeline(*edges(), BlockScaler(), three)}
 
 
-def _on_series(memory: str | None, random_state: int) -> dict[str, BaseEstimator]:
+def _on_series(
+    shrinkage: Shrinkage | float | None, memory: str | None, random_state: int
+) -> dict[str, BaseEstimator]:
     """Return the controls on series."""
+
+    def tangent() -> BaseEstimator:
+        return TangentSpace(shrinkage=shrinkage, memory=memory)
+
     return {
-        "tangent_logistic": make_pipeline(
-            TangentSpace(memory=memory), LogisticRegression(C=1.0, max_iter=1000)
-        ),
-        "tangent_ridge": make_pipeline(TangentSpace(memory=memory), RidgeClassifier(alpha=1.0)),
+        "tangent_logistic": make_pipeline(tangent(), LogisticRegression(C=1.0, max_iter=1000)),
+        "tangent_ridge": make_pipeline(tangent(), RidgeClassifier(alpha=1.0)),
         "mean_mlp": SubjectGraphClassifier(
             "MeanMLP",
-            training=Training(
-                optimizer="adam", lr=0.005, batch_size=64, max_epochs=200, patience=30
-            ),
+            training=Training(lr=0.005, lr_schedule="one_cycle", max_epochs=20, weight_decay=0.1),
             random_state=random_state,
         ),
     }
@@ -159,10 +165,39 @@ def _of_network(model: BaseEstimator) -> dict[str, BaseEstimator]:
     if model.get_params(deep=False).get("combine", "none") == "none":
         return {}
     return {
-        "no_edges": clone(model).set_params(combine="none"),
+        "no_edges": clone(model).set_params(combine="none", categorical=(), continuous={}),
         "rewired_edges": clone(model).set_params(shuffle="edges"),
         "permuted_features": clone(model).set_params(shuffle="features"),
     }
+
+
+def number_controls(
+    cohort: Cohort,
+    *,
+    connectivity: str = "fc",
+    phenotypes: Sequence[str] = ("site", "age", "sex"),
+    motion: Sequence[str] = ("mean_fd",),
+) -> dict[str, BaseEstimator]:
+    """Return the controls of a model that predicts a number, where the cohort has their data.
+
+    ``mean`` (of the training rows) and ridge regression on phenotypes, on head motion and on edges
+    (``phenotype``, ``motion``, ``edges_ridge``).
+
+    Examples
+    --------
+    >>> from brainograph.datasets import simulate_cohort
+    >>> list(number_controls(simulate_cohort(n_subjects=20), phenotypes=["site"], motion=[]))
+    ['mean', 'phenotype', 'edges_ridge']
+    """
+    controls: dict[str, BaseEstimator] = {"mean": DummyRegressor()}
+    for name, columns in {"phenotype": phenotypes, "motion": motion}.items():
+        if known := _known(cohort.phenotype, columns):
+            controls[name] = make_pipeline(Phenotypes(known), Ridge())
+    if connectivity in cohort.connectivity:
+        controls["edges_ridge"] = make_pipeline(
+            Edges(connectivity), StandardScaler(), Ridge(alpha=1e4)
+        )
+    return controls
 
 
 def _known(phenotype: pd.DataFrame, columns: Sequence[str]) -> list[str]:

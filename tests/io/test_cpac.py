@@ -124,3 +124,20 @@ def test_patients_have_the_clinical_scores(real_data, tmp_path):
     assert (table["sex"] == "male").mean() > 0.8
     assert table["fiq"].min() > 0
     assert table.index.str.fullmatch(r"\d{7}").all()
+
+
+def test_participants_of_one_scan_are_kept_together(tmp_path):
+    root = write_layout(tmp_path)
+    assert "group" not in read_cpac(root).phenotype
+    folder = root / "ABIDE_pcp" / "cpac" / "filt_noglobal"
+    shutil.copy(folder / "NYU_0050952_rois_ho.1D", folder / "Yale_0050578_rois_ho.1D")
+    shutil.copy(folder / "NYU_0050952_rois_ho.1D", folder / "Yale_0050602_rois_ho.1D")
+    path = root / "ABIDE_pcp" / "Phenotypic_V1_0b_preprocessed1.csv"
+    table = pd.read_csv(path)
+    pair = pd.DataFrame(
+        {"SUB_ID": [50578, 50602], "FILE_ID": ["Yale_0050578", "Yale_0050602"], "DX_GROUP": [2, 1]}
+    )
+    pd.concat([table, pair]).to_csv(path, index=False)
+    group = read_cpac(root).phenotype["group"]
+    assert group["0050578"] == group["0050602"]
+    assert group.drop(["0050578", "0050602"]).isna().all()
