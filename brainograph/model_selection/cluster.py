@@ -5,10 +5,10 @@ import io
 import logging
 import pickle
 import socket
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
 from mmap import mmap
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 
 import joblib
 import numpy as np
+from joblib.parallel import get_active_backend
 
 from brainograph.model_selection.environment import versions
 
 __all__ = ["cluster", "cluster_facts", "each"]
 
-_CLIENT: ContextVar[Any] = ContextVar("client", default=None)
 _FORMS = "'local', 'dask://HOST:PORT' or the scheduler's file 'NAME.json'"
 
 
@@ -59,8 +59,16 @@ def cluster(address: str, *, n_workers: int | None = None) -> Iterator[Any]:
 
     Examples
     --------
-    >>> with cluster("local", n_workers=2):  # doctest: +SKIP
-    ...     results = cross_validate(model, cohort, y)
+    >>> with cluster("slurm"):
+    ...     pass
+    Traceback (most recent call last):
+    ValueError: a cluster is 'local', 'dask://HOST:PORT' or the scheduler's file 'NAME.json', got...
+
+    In a script::
+
+        if __name__ == "__main__":  # worker processes import the script
+            with cluster("local", n_workers=2):
+                results = cross_validate(model, cohort, y, folder="results")
     """
     dask, distributed = _import()
     with ExitStack() as stack:
@@ -80,7 +88,7 @@ def cluster(address: str, *, n_workers: int | None = None) -> Iterator[Any]:
         else:
             client = _connect(distributed, address)
         stack.enter_context(client)
-        stack.callback(_CLIENT.reset, _CLIENT.set(client))
+        stack.enter_context(joblib.parallel_config(backend="dask", client=client))
         yield client
 
 
@@ -133,9 +141,17 @@ def _port(address: str) -> int | None:
         return None
 
 
+def _client() -> Any | None:
+    """Return the Dask client that joblib was told to use, by us or by the user."""
+    backend, _ = get_active_backend()
+    distributed = sys.modules.get("distributed")
+    client = getattr(backend, "client", None)
+    return client if distributed and isinstance(client, distributed.Client) else None
+
+
 def cluster_facts() -> dict[str, Any] | None:
     """Return the scheduler and the workers of the cluster that is in use, for the provenance."""
-    client = _CLIENT.get()
+    client = _client()
     if client is None:
         return None
     workers = list(client.nthreads())
@@ -164,7 +180,7 @@ def each(
     >>> sorted(each(pow, [2, 3], 2))
     [(0, 4), (1, 9)]
     """
-    client = _CLIENT.get()
+    client = _client()
     if client is not None:
         yield from _each_on_cluster(client, function, items, shared)
         return
