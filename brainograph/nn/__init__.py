@@ -1,5 +1,13 @@
 """Networks in plain torch: ``forward(batch) -> logits``, readable top to bottom."""
 
+from brainograph.nn.augment import (
+    Compose,
+    EdgeDropout,
+    MixUp,
+    Noise,
+    WindowCrop,
+    WindowJitter,
+)
 from brainograph.nn.brain_batch import BrainBatch
 from brainograph.nn.brain_gcn import BrainGCN
 from brainograph.nn.brain_network_transformer import BrainNetworkTransformer
@@ -24,6 +32,12 @@ __all__ = [
     "BrainNetCNN",
     "BrainNetworkTransformer",
     "CNN1d",
+    "Compose",
+    "EdgeDropout",
     "MeanMLP",
+    "MixUp",
+    "Noise",
     "PopulationGCN",
+    "WindowCrop",
+    "WindowJitter",
 ]
