@@ -184,6 +184,7 @@ class SubjectGraph(_Section):
     kind: Literal["subject_graph"]
     network: str
     params: dict[str, Any] = {}
+    parcellation: str | None = None
     phenotypes: list[str] = []
     allow_diagnostic: bool = False
     standardize: bool = True

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
 
 from brainograph.cohort import Cohort
 from brainograph.estimators.labels import check_labels
@@ -23,6 +24,11 @@ class SubjectGraphClassifier(ClassifierMixin, SubjectGraph):
     gets it from the cohort by name. Participants are sorted by id, so that nothing depends on
     their order.
 
+    Where *nobody* has a label, ``fit`` pretrains: the network learns to recognise a participant in
+    two views made by ``augmentation``
+    (:class:`~brainograph.estimators.pretraining.Contrast`), from everybody and for ``max_epochs``.
+    Such a model predicts nothing; save it, and give the folder as ``pretrained`` to another one.
+
     Parameters
     ----------
     network : class or str
@@ -31,6 +37,8 @@ class SubjectGraphClassifier(ClassifierMixin, SubjectGraph):
         maps a :class:`~brainograph.nn.BrainBatch` to logits (B, K).
     params : mapping, optional
         Hyper-parameters of the network.
+    parcellation : str, optional
+        One of ``cohort.parcellations`` to read instead of the cohort's own regions.
     phenotypes : sequence of str
         Columns that the network reads beside the scan, encoded by
         :class:`~brainograph.preprocessing.Phenotypes` as learnt from training rows.
@@ -42,7 +50,8 @@ class SubjectGraphClassifier(ClassifierMixin, SubjectGraph):
     training : Training
         Optimiser, schedule, batches, early stopping, devices and precision.
     augmentation : callable, optional
-        From a training batch and its target to others: ``augmentation(batch, y)``.
+        From a training batch and its target to others: ``augmentation(batch, y)``. To pretrain,
+        it must not mix participants.
     pretrained : path, optional
         Folder of a saved model whose weights are taken where name and shape fit.
     freeze : sequence of str
@@ -93,7 +102,7 @@ class SubjectGraphClassifier(ClassifierMixin, SubjectGraph):
         cohort : Cohort (S)
             Participants with what the network reads.
         y : array (S,)
-            Integer labels, -1 for a participant without one.
+            Integer labels, -1 for a participant without one. -1 for all pretrains.
 
         Returns
         -------
@@ -108,16 +117,32 @@ class SubjectGraphClassifier(ClassifierMixin, SubjectGraph):
         MemoryError
             If a batch does not fit; it says which size to try.
         """
-        labels = check_labels(y, cohort)
         self._check_settings()
         order = np.argsort(cohort.participant_ids)
+        if len(cohort) > 1 and np.array_equal(y, np.full(len(cohort), -1)):
+            self.classes_, nothing = np.array([], dtype=int), np.zeros(len(cohort), dtype=int)
+            self._fit(cohort[order], nothing, nothing, 1, contrast=True)
+            return self
+        labels = check_labels(y, cohort)
         order = order[labels[order] != -1]
         self.classes_, target = np.unique(labels[order], return_inverse=True)
         self._fit(cohort[order], target, target, len(self.classes_))
         return self
 
     def predict_proba(self, cohort: Cohort) -> np.ndarray:
-        """Return the probability of each class (S, K), the mean over the members."""
+        """Return the probability of each class (S, K), the mean over the members.
+
+        Raises
+        ------
+        ValueError
+            If the model was pretrained without labels.
+        """
+        check_is_fitted(self, "classes_")
+        if not len(self.classes_):
+            raise ValueError(
+                "this model was pretrained without labels and predicts nothing. Save it, and fit "
+                "another with labels: SubjectGraphClassifier(..., pretrained=folder)."
+            )
         logits = [torch.from_numpy(output) for output in self._outputs(cohort)]
         return torch.stack(logits).softmax(dim=2).mean(dim=0).numpy()
 

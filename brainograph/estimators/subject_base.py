@@ -16,6 +16,7 @@ from torch import nn
 from brainograph.cohort import Cohort
 from brainograph.estimators.checkpoint import Checkpoint
 from brainograph.estimators.persistence import SavedModel, read_model, write_model
+from brainograph.estimators.pretraining import Contrast
 from brainograph.estimators.settings import Training
 from brainograph.estimators.subject_data import SubjectData
 from brainograph.estimators.subject_network import (
@@ -29,6 +30,7 @@ from brainograph.estimators.subject_training import Augmentation, Fit
 from brainograph.estimators.training import resolve_device
 from brainograph.estimators.validation_split import validation_split
 from brainograph.preprocessing.inputs import check_regions
+from brainograph.preprocessing.parcellation import parcellation_of
 from brainograph.preprocessing.phenotypes import Phenotypes, check_phenotypes
 
 __all__ = ["SubjectGraph"]
@@ -50,6 +52,7 @@ class SubjectGraph(BaseEstimator):
         network: type[nn.Module] | str = "MeanMLP",
         *,
         params: Mapping[str, Any] | None = None,
+        parcellation: str | None = None,
         phenotypes: Sequence[str] = (),
         allow_diagnostic: bool = False,
         standardize: bool = True,
@@ -67,6 +70,7 @@ class SubjectGraph(BaseEstimator):
     ) -> None:
         self.network = network
         self.params = params
+        self.parcellation = parcellation
         self.phenotypes = phenotypes
         self.allow_diagnostic = allow_diagnostic
         self.standardize = standardize
@@ -100,9 +104,21 @@ class SubjectGraph(BaseEstimator):
             seed=seed,
         )
 
-    def _fit(self, cohort: Cohort, target: np.ndarray, strata: np.ndarray, n_outputs: int) -> None:
-        """Train every member on labelled participants; ``strata`` (S,) are spread evenly."""
+    def _fit(
+        self,
+        cohort: Cohort,
+        target: np.ndarray,
+        strata: np.ndarray,
+        n_outputs: int,
+        *,
+        contrast: bool = False,
+    ) -> None:
+        """Train every member on all participants given; ``strata`` (S,) are spread evenly.
+
+        With ``contrast`` there are no labels, and two views of each participant are compared.
+        """
         device = resolve_device(self.device)
+        cohort = parcellation_of(cohort, self.parcellation)
         self.region_names_ = cohort.regions.index.tolist()
         self.participant_ids_ = cohort.participant_ids
         self._n_outputs = n_outputs
@@ -112,7 +128,9 @@ class SubjectGraph(BaseEstimator):
         seeds = np.random.SeedSequence(self.random_state).generate_state(self.n_members).tolist()
         data: SubjectData | None = None
         for i, seed in enumerate(seeds):
-            rows, held_out = self._split(cohort, strata, seed)
+            rows, held_out = np.arange(len(cohort)), np.arange(0)
+            if not contrast:
+                rows, held_out = self._split(cohort, strata, seed)
             phenotypes = self._fit_phenotypes(cohort[rows])
             network = self._new_network(phenotypes, seed)
             if self.pretrained is not None:
@@ -123,7 +141,7 @@ class SubjectGraph(BaseEstimator):
                 if self.training.devices == 1:
                     data.keep_on(device)
             fit = Fit(
-                network=network,
+                network=self._contrast(network, seed) if contrast else network,
                 data=data.with_phenotypes(_matrix(phenotypes, cohort)),
                 target=target,
                 weight=self._weights(strata),
@@ -132,7 +150,7 @@ class SubjectGraph(BaseEstimator):
                 training=self.training,
                 device=device,
                 seed=seed,
-                augmentation=self.augmentation,
+                augmentation=None if contrast else self.augmentation,
                 checkpoint=self._checkpoint(cohort, target, i),
                 log=None if self.log is None else str(Path(self.log) / f"member{i}"),
                 tensorboard=self.tensorboard,
@@ -142,6 +160,19 @@ class SubjectGraph(BaseEstimator):
             self._members.append(network.to(device))
             self._phenotypes.append(phenotypes)
         self.history_ = pd.concat(histories, names=["member"])
+
+    def _contrast(self, network: nn.Module, seed: int) -> Contrast:
+        if self.augmentation is None:
+            raise ValueError(
+                "nobody has a label, and pretraining without labels needs an augmentation that "
+                "makes two views of each participant. Write augmentation=..., or give labels: at "
+                "least two classes."
+            )
+        if self.training.batch_size < 2:
+            raise ValueError("pretraining compares participants: write Training(batch_size=32).")
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return Contrast(network, self.augmentation)
 
     def _run(self, fit: Fit) -> pd.DataFrame:
         """Train, and say what to do when the memory does not suffice."""
@@ -211,6 +242,7 @@ class SubjectGraph(BaseEstimator):
     def _outputs(self, cohort: Cohort) -> list[np.ndarray]:
         """Return what each member says of the participants (S, K), before any softmax."""
         check_is_fitted(self, "_members")
+        cohort = parcellation_of(cohort, self.parcellation)
         check_regions(self.region_names_, cohort.regions.index.to_numpy())
         device = next(self._members[0].parameters()).device
         data = self._data(cohort, self._members[0])

@@ -6,13 +6,13 @@ from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from brainograph.nn.brain_batch import BrainBatch
 from brainograph.nn.channels import check_channels, is_windowed, windowed_channel
 from brainograph.nn.contrast import VariationalClub, hsic, info_nce
 from brainograph.nn.dense_conv import DenseGCN
+from brainograph.nn.misfit import misfit
 from brainograph.nn.sparsify import strongest_edges, without_diagonal
 
 __all__ = ["MSTGC"]
@@ -127,6 +127,7 @@ class MSTGC(nn.Module):
         _check_choice("infomin_estimator", infomin_estimator, get_args(InfoMin))
         self.channels = tuple(channels)
         self.window, self.step, self.density = window, step, density
+        self.min_volumes = 2 if window is None else window
         self.infomax, self.infomin, self.temperature = infomax, infomin, temperature
         static = [f"connectivity/{name}" for name in channels if not is_windowed(name)]
         needs_series = len(static) < len(channels) or window is not None
@@ -160,9 +161,9 @@ class MSTGC(nn.Module):
         return self._classify(self.encode(batch), len(batch))
 
     def loss(self, batch: BrainBatch, y: Tensor) -> Tensor:
-        """Return the cross-entropy and the contrastive terms."""
+        """Return the cross-entropy (of numbers, the squared error) and the contrastive terms."""
         encoded = self.encode(batch)
-        total = functional.cross_entropy(self._classify(encoded, len(batch)), y)
+        total = misfit(self._classify(encoded, len(batch)), y)
         if self.infomax:
             fused = _by_scan(encoded.fused.mean(1), encoded.owner, len(batch))  # (B, C)
             for view in encoded.views[: len(self.channels)]:

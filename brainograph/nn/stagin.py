@@ -94,6 +94,7 @@ class STAGIN(nn.Module):
             )
         self.reads = ("series",)
         self.window, self.step, self.density = window, step, density
+        self.min_volumes = window
         self.orthogonality = orthogonality
         self.time = nn.GRU(n_regions, hidden_channels, batch_first=True)
         self.embed_region = nn.Parameter(torch.randn(n_regions, hidden_channels) * 0.1)

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from brainograph.cohort import Cohort
 from brainograph.preprocessing.inputs import check_regions
 
-__all__ = ["Parcellation"]
+__all__ = ["Parcellation", "parcellation_of"]
 
 
 class Parcellation(TransformerMixin, BaseEstimator):
@@ -57,7 +57,7 @@ class Parcellation(TransformerMixin, BaseEstimator):
         ValueError
             If the cohort has no such parcellation.
         """
-        part = self._part(cohort)
+        part = parcellation_of(cohort, self.name)
         self.features_ = clone(self.features).fit(part, y)
         self.regions_ = part.regions.index.to_numpy(dtype=object)
         return self
@@ -71,7 +71,7 @@ class Parcellation(TransformerMixin, BaseEstimator):
             If the cohort has no such parcellation, or with other regions than at fit.
         """
         check_is_fitted(self)
-        part = self._part(cohort)
+        part = parcellation_of(cohort, self.name)
         try:
             check_regions(self.regions_, part.regions.index)
         except ValueError as error:
@@ -84,11 +84,21 @@ class Parcellation(TransformerMixin, BaseEstimator):
         names = self.features_.get_feature_names_out()
         return np.array([f"{self.name}: {name}" for name in names], dtype=object)
 
-    def _part(self, cohort: Cohort) -> Cohort:
-        if self.name not in cohort.parcellations:
-            there = ", ".join(map(repr, cohort.parcellations)) or "none"
-            raise ValueError(
-                f"the cohort has no parcellation {self.name!r}; it has: {there}. Write one of "
-                f"those, or add it: merge({{'main': cohort, {self.name!r}: other}})."
-            )
-        return cohort.parcellations[self.name]
+
+def parcellation_of(cohort: Cohort, name: str | None) -> Cohort:
+    """Return the cohort in another of its parcellations; ``None`` is the cohort's own.
+
+    Raises
+    ------
+    ValueError
+        If it has no such parcellation.
+    """
+    if name is None:
+        return cohort
+    if name not in cohort.parcellations:
+        there = ", ".join(map(repr, cohort.parcellations)) or "none"
+        raise ValueError(
+            f"the cohort has no parcellation {name!r}; it has: {there}. Write one of those, or "
+            f"add it: merge({{'main': cohort, {name!r}: other}})."
+        )
+    return cohort.parcellations[name]

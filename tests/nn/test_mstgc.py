@@ -53,6 +53,21 @@ def test_without_weights_the_loss_is_cross_entropy():
     assert full.loss(batch, y) > functional.cross_entropy(full(batch), y)
 
 
+def test_numbers_and_shares_of_classes_have_a_loss():
+    settings = {"channels": ("dynamic",), "window": 20, "infomax": 0, "infomin": 0}
+    batch, age = make_batch(), torch.linspace(-1, 1, 6)
+    one = MSTGC(5, 1, **settings).eval()
+    torch.testing.assert_close(one.loss(batch, age), (one(batch)[:, 0] - age).square().mean())
+    two, share = MSTGC(5, 2, **settings).eval(), torch.tensor([[0.3, 0.7]] * 6)
+    expected = -(share * two(batch).log_softmax(1)).sum(1).mean()
+    torch.testing.assert_close(two.loss(batch, share), expected)
+
+
+def test_it_says_how_many_volumes_it_needs():
+    assert make().min_volumes == 20
+    assert MSTGC(5, 2, window=None).min_volumes == 2
+
+
 @pytest.mark.parametrize("estimator", ["hsic", "vclub"])
 def test_one_subject_can_be_trained_on(estimator):
     net = make(infomin_estimator=estimator)

@@ -1,0 +1,115 @@
+"""Contrastive pretraining: what two views of a participant share, learnt without labels."""
+
+import torch
+from torch import Tensor, nn
+
+from brainograph.estimators.subject_training import Augmentation
+from brainograph.nn.brain_batch import BrainBatch
+from brainograph.nn.contrast import info_nce
+
+__all__ = ["Contrast", "embedding"]
+
+
+class Contrast(nn.Module):
+    r"""A network that learns to tell participants apart, whichever view it is given of them.
+
+    .. math:: \ell = \mathrm{InfoNCE}(g(f(v_1)), g(f(v_2)))
+
+    of two random views v of each participant, where f is the network up to its last linear layer
+    and g a small one that is thrown away [1]_.
+
+    Parameters
+    ----------
+    network : Module
+        Trained in place.
+    augmentation : callable
+        ``augmentation(batch, y)``, each call another view of the same participants.
+    width : int
+        Channels of g's output.
+
+    Raises
+    ------
+    ValueError
+        If the augmentation mixes participants: it changes ``y``, or the size of the batch.
+
+    References
+    ----------
+    .. [1] Chen et al., A simple framework for contrastive learning of visual representations,
+           ICML 2020.
+
+    Examples
+    --------
+    >>> from brainograph.nn import MeanMLP
+    >>> batch = BrainBatch(series=torch.randn(4, 9, 5), lengths=torch.full((4,), 9))
+    >>> def noise(batch, y):
+    ...     return batch.map(lambda x: x + torch.randn(x.shape) if x.is_floating_point() else x), y
+    >>> Contrast(MeanMLP(5, 2), noise).loss(batch, torch.zeros(4, dtype=torch.long)).shape
+    torch.Size([])
+    """
+
+    def __init__(self, network: nn.Module, augmentation: Augmentation, *, width: int = 32) -> None:
+        super().__init__()
+        channels = _last_linear(network).in_features
+        self.network = network
+        self.augmentation = augmentation
+        self.project = nn.Sequential(
+            nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, width)
+        )
+
+    def forward(self, batch: BrainBatch) -> Tensor:
+        """Return what is compared (B, width)."""
+        return self.project(embedding(self.network, batch).float())
+
+    def loss(self, batch: BrainBatch, y: Tensor) -> Tensor:
+        """Return how badly the two views of each participant find each other."""
+        return info_nce(self(self._view(batch, y)), self(self._view(batch, y)))
+
+    def _view(self, batch: BrainBatch, y: Tensor) -> BrainBatch:
+        view, target = self.augmentation(batch, y)
+        if len(view) != len(batch) or not torch.equal(target, y):
+            raise ValueError(
+                "the augmentation mixes participants, and pretraining needs two views of each. "
+                "Drop edges or crop series instead."
+            )
+        return view
+
+
+def embedding(network: nn.Module, batch: BrainBatch) -> Tensor:
+    """Return what a network gives to its last linear layer (B, F).
+
+    Parameters
+    ----------
+    network : Module
+        A subject-level network.
+    batch : BrainBatch
+        What it reads of B participants.
+
+    Raises
+    ------
+    ValueError
+        If the network has no linear layer.
+
+    Examples
+    --------
+    >>> from brainograph.nn import MeanMLP
+    >>> batch = BrainBatch(series=torch.randn(4, 9, 5), lengths=torch.full((4,), 9))
+    >>> embedding(MeanMLP(5, 2, hidden_channels=16), batch).shape
+    torch.Size([4, 16])
+    """
+    given: list[Tensor] = []
+    hook = _last_linear(network).register_forward_pre_hook(lambda _, x: given.append(x[0]))
+    try:
+        network(batch)
+    finally:
+        hook.remove()
+    return given[0]
+
+
+def _last_linear(network: nn.Module) -> nn.Linear:
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    if not layers:
+        raise ValueError(
+            f"{type(network).__name__} has no linear layer, whose input could be contrasted. Train "
+            "it with labels."
+        )
+    return layers[-1]
