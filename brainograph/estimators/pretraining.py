@@ -40,10 +40,9 @@ class Contrast(nn.Module):
     Examples
     --------
     >>> from brainograph.nn import MeanMLP
+    >>> from brainograph.nn.augment import WindowCrop
     >>> batch = BrainBatch(series=torch.randn(4, 9, 5), lengths=torch.full((4,), 9))
-    >>> def noise(batch, y):
-    ...     return batch.map(lambda x: x + torch.randn(x.shape) if x.is_floating_point() else x), y
-    >>> Contrast(MeanMLP(5, 2), noise).loss(batch, torch.zeros(4, dtype=torch.long)).shape
+    >>> Contrast(MeanMLP(5, 2), WindowCrop()).loss(batch, torch.zeros(4)).shape
     torch.Size([])
     """
 

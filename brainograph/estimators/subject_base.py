@@ -165,8 +165,8 @@ class SubjectGraph(BaseEstimator):
         if self.augmentation is None:
             raise ValueError(
                 "nobody has a label, and pretraining without labels needs an augmentation that "
-                "makes two views of each participant. Write augmentation=..., or give labels: at "
-                "least two classes."
+                "makes two views of each participant. Write augmentation=WindowCrop() (of "
+                "brainograph.nn.augment; for matrices EdgeDropout()), or give labels."
             )
         if self.training.batch_size < 2:
             raise ValueError("pretraining compares participants: write Training(batch_size=32).")

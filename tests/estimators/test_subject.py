@@ -2,6 +2,7 @@ import inspect
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -10,6 +11,7 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 import brainograph.nn as networks
+from brainograph.cohort_merge import merge
 from brainograph.connectivity import static
 from brainograph.datasets import simulate_cohort
 from brainograph.estimators import SubjectGraphClassifier, SubjectGraphRegressor, Training
@@ -164,6 +166,24 @@ def test_regions_are_checked_when_predicting(cohort, y):
     renamed = cohort.assign(regions=cohort.regions.rename(index=lambda name: f"{name}'"))
     with pytest.raises(ValueError, match="the regions are not those of the fit"):
         model.predict_proba(renamed)
+
+
+def test_another_parcellation_is_read_by_name(cohort, y, tmp_path):
+    three = cohort.assign(
+        timeseries=[one[:, :3] for one in cohort.timeseries],
+        regions=pd.DataFrame(index=["a", "b", "c"]),
+        connectivity={"fc": cohort.connectivity["fc"][:, :3, :3]},
+        measures={"thickness": cohort.measures["thickness"][:, :3]},
+    )
+    both = merge({"six": cohort, "three": three})
+    model = mlp(parcellation="three").fit(both, y)
+    assert model.region_names_ == ["a", "b", "c"]
+    expected = mlp().fit(three, y).predict_proba(three)
+    assert np.array_equal(model.predict_proba(both), expected)
+    loaded = SubjectGraphClassifier.load(model.save(tmp_path / "m"), device="cpu")
+    assert np.array_equal(loaded.predict_proba(both), expected)
+    with pytest.raises(ValueError, match=r"no parcellation 'three'; it has: none\. Write one of"):
+        model.predict_proba(cohort)
 
 
 def test_new_participants_without_what_the_network_reads(cohort, y):
