@@ -11,11 +11,13 @@ from brainograph.preprocessing.parcellation import Parcellation
 from brainograph.preprocessing.phenotypes import Phenotypes, check_phenotypes
 from brainograph.preprocessing.selection import RidgeRFE
 from brainograph.preprocessing.sites import SiteCentering
+from brainograph.preprocessing.states import BrainStates
 from brainograph.preprocessing.tangent import TangentSpace, geometric_mean
 
 __all__ = [
     "MIDA",
     "BlockScaler",
+    "BrainStates",
     "ComBat",
     "Edges",
     "Harmonized",
