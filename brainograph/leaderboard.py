@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator
 
 from brainograph.cohort import Cohort
 from brainograph.config.build import check_cohort, make_labels, make_splits
-from brainograph.config.models import make_models
 from brainograph.config.load import ConfigError
+from brainograph.config.models import make_models
 from brainograph.config.schema import CrossValidation, Experiment
 from brainograph.files import read_tsv, replace_on_success, write_tsv
 from brainograph.inspection.plots import plot_models
@@ -120,7 +120,7 @@ def leaderboard(
             check_cohort(experiment, cohort)
         y = make_labels(first, cohort)
         results = Path(folder) / board
-        cache = results / "folds" / "cache"
+        cache = results.resolve() / "folds" / "cache"
         made[board] = cross_validate(
             _models(members, cohort, memory=str(cache)),
             cohort,

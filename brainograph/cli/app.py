@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
@@ -14,7 +15,17 @@ import brainograph
 if TYPE_CHECKING:
     from brainograph.cohort import Cohort
 
-__all__ = ["Jobs", "Overrides", "app", "console", "load_cohort", "refuse_occupied", "say"]
+__all__ = [
+    "Cluster",
+    "Jobs",
+    "Overrides",
+    "app",
+    "console",
+    "load_cohort",
+    "on_cluster",
+    "refuse_occupied",
+    "say",
+]
 
 console = Console(stderr=True, highlight=False)
 
@@ -83,6 +94,24 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override a value of the config: key.sub=value. Repeatable."),
 ]
+
+
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        help="Run the fits on Dask: local (--jobs processes), dask://HOST:PORT or the scheduler's "
+        "file. See docs/howto/cluster.md."
+    ),
+]
+
+
+def on_cluster(address: str | None, jobs: int) -> AbstractContextManager[Any]:
+    """Return a context in which fits run on a cluster, or where they always do."""
+    if address is None:
+        return nullcontext()
+    from brainograph.model_selection.cluster import cluster
+
+    return cluster(address, n_workers=jobs if address == "local" and jobs > 0 else None)
 
 
 def _print_version(wanted: bool) -> None:

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from brainograph.cli.app import Jobs, Overrides, app, load_cohort, say
+from brainograph.cli.app import Cluster, Jobs, Overrides, app, load_cohort, on_cluster, say
 
 if TYPE_CHECKING:
     from brainograph.model_selection import Audit, Results
@@ -24,6 +24,7 @@ def crossval(
     config: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],
     results: Annotated[Path, typer.Argument(help="Folder to write the results to.")],
     jobs: Jobs = 1,
+    cluster: Cluster = None,
     overrides: Overrides = None,
 ) -> None:
     """Cross-validate a model beside its controls. A run that was interrupted goes on."""
@@ -40,19 +41,20 @@ def crossval(
     check_cohort(experiment, cohort)
     y = make_labels(experiment, cohort)
     say(f"{(y == 1).sum()} positive, {(y == 0).sum()} negative, {(y == -1).sum()} unlabelled")
-    cache = results / "folds" / "cache"
+    cache = results.resolve() / "folds" / "cache"
     try:
-        outcome = cross_validate(
-            make_models(experiment, cohort, memory=str(cache)),
-            cohort,
-            y,
-            splits=make_splits(experiment, cohort, y),
-            regimes=experiment.regimes,
-            threshold=experiment.cross_validation.threshold,
-            folder=results,
-            n_jobs=jobs,
-            title=experiment.title,
-        )
+        with on_cluster(cluster, jobs):
+            outcome = cross_validate(
+                make_models(experiment, cohort, memory=str(cache)),
+                cohort,
+                y,
+                splits=make_splits(experiment, cohort, y),
+                regimes=experiment.regimes,
+                threshold=experiment.cross_validation.threshold,
+                folder=results,
+                n_jobs=jobs,
+                title=experiment.title,
+            )
         save_config(experiment, results / "config.yaml")
     except OSError as error:
         error.add_note("Folds that were finished are kept: the same command goes on from there.")
@@ -98,6 +100,7 @@ def audit(
         list[str] | None, typer.Option(help="Do this check only. Repeatable. [all]")
     ] = None,
     jobs: Jobs = 1,
+    cluster: Cluster = None,
     overrides: Overrides = None,
 ) -> None:
     """Try to show that a study's number is too good to be true; exit status 1 if that succeeds.
@@ -122,20 +125,23 @@ def audit(
         known = Results.load(results)
         table, splits = known.predictions, known.splits
         predictions = table[table["model"] == known.provenance["main"]]
-    memory = results / "folds" / "cache"
-    found = run(
-        make_model(experiment, memory=str(memory)),
-        cohort,
-        y,
-        splits=make_splits(experiment, cohort, y) if splits is None else splits,
-        regime="transductive" if "transductive" in experiment.regimes else experiment.regimes[0],
-        checks=cast("list[Check] | None", check),
-        n_permutations=permutations,
-        n_folds=folds,
-        predictions=predictions,
-        folder=results / "folds" / "audit",
-        n_jobs=jobs,
-    )
+    memory = results.resolve() / "folds" / "cache"
+    with on_cluster(cluster, jobs):
+        found = run(
+            make_model(experiment, memory=str(memory)),
+            cohort,
+            y,
+            splits=make_splits(experiment, cohort, y) if splits is None else splits,
+            regime="transductive"
+            if "transductive" in experiment.regimes
+            else experiment.regimes[0],
+            checks=cast("list[Check] | None", check),
+            n_permutations=permutations,
+            n_folds=folds,
+            predictions=predictions,
+            folder=results / "folds" / "audit",
+            n_jobs=jobs,
+        )
     _print_findings(found)
     say(f"Written to {found.save(results)}. Next: brainograph report {results}")
     if not found.passed:
@@ -175,6 +181,7 @@ def leaderboard(
         Path | None, typer.Option(help="TSV of published numbers to print below ours.")
     ] = None,
     jobs: Jobs = 1,
+    cluster: Cluster = None,
     overrides: Overrides = None,
 ) -> None:
     """Run several experiments and all their controls on the same folds, and rank them in a table.
@@ -196,7 +203,8 @@ def leaderboard(
     from brainograph.leaderboard import leaderboard as run
     from brainograph.leaderboard import write_leaderboard
 
-    results = run(experiments, folder, schemes=scheme, n_repeats=repeats, n_jobs=jobs)
+    with on_cluster(cluster, jobs):
+        results = run(experiments, folder, schemes=scheme, n_repeats=repeats, n_jobs=jobs)
     for outcome in results.values():
         _print_scores(outcome)
     say(f"The table is at {write_leaderboard(results, folder, published=published)}")

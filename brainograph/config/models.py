@@ -30,8 +30,13 @@ from brainograph.estimators.population import PopulationGraphClassifier
 from brainograph.estimators.settings import Training
 from brainograph.estimators.subject import SubjectGraphClassifier, SubjectGraphRegressor
 from brainograph.estimators.transductive import TransductiveClassifier
-from brainograph.model_selection.controls import default_controls, number_controls
+from brainograph.model_selection.controls import (
+    NETWORK_CONTROLS,
+    default_controls,
+    number_controls,
+)
 from brainograph.model_selection.search import SearchCV
+from brainograph.model_selection.search_space import check_space
 from brainograph.preprocessing.block_scaler import BlockScaler
 from brainograph.preprocessing.combat import ComBat
 from brainograph.preprocessing.edges import Edges
@@ -49,10 +54,20 @@ __all__ = ["edge_phenotypes", "make_features", "make_model", "make_models"]
 
 def make_model(experiment: Experiment, *, memory: str | None = None) -> BaseEstimator:
     """Return the unfitted model; ``memory`` is a folder that keeps tangent spaces."""
-    model = _make_model(experiment, memory)
+    return _searched(_make_model(experiment, memory), experiment, memory, name="model")
+
+
+def _searched(
+    model: BaseEstimator, experiment: Experiment, memory: str | None, *, name: str
+) -> BaseEstimator:
+    """Let an inner cross-validation choose what the experiment leaves open."""
     search = experiment.search
     if search is None:
         return model
+    try:
+        check_space(model, search.space, method=search.method)
+    except ValueError as error:
+        raise ConfigError(f"search.space: {error}") from error
     return SearchCV(
         model,
         search.space,
@@ -62,7 +77,7 @@ def make_model(experiment: Experiment, *, memory: str | None = None) -> BaseEsti
         scoring=search.scoring,
         group=experiment.cross_validation.group,
         random_state=search.random_state,
-        journal=None if memory is None else f"{memory}/searches",
+        journal=None if memory is None else f"{memory}/searches/{name}",
     )
 
 
@@ -117,7 +132,7 @@ def make_models(
     with warnings.catch_warnings():
         if experiment.controls != "default":
             warnings.simplefilter("ignore")  # what is not asked for is not missed
-        controls = _controls(experiment, cohort, model, memory)
+        controls = _controls(experiment, cohort, memory)
     if experiment.controls != "default":
         unknown = sorted(set(experiment.controls) - set(controls))
         if unknown:
@@ -130,9 +145,9 @@ def make_models(
 
 
 def _controls(
-    experiment: Experiment, cohort: Cohort, model: BaseEstimator, memory: str | None
+    experiment: Experiment, cohort: Cohort, memory: str | None
 ) -> dict[str, BaseEstimator]:
-    """Return the controls that share the kind of edges and of tangent space with the model."""
+    """Return the controls that share the edges, the tangent space and the search of the model."""
     blocks = experiment.features.blocks
     edges = [b.connectivity for b in blocks if isinstance(b, EdgesBlock) and not b.parcellation]
     tangents = [b.shrinkage for b in blocks if isinstance(b, TangentBlock) and not b.parcellation]
@@ -145,15 +160,21 @@ def _controls(
         return number_controls(
             cohort, connectivity=connectivity, phenotypes=phenotypes, motion=motion
         )
-    return default_controls(
+    controls = default_controls(
         cohort,
-        model,
+        _make_model(experiment, memory),
         connectivity=connectivity,
         phenotypes=phenotypes,
         motion=motion,
         shrinkage=tangents[0] if tangents else "ledoit_wolf",
         memory=memory,
     )
+    searched = {
+        name: _searched(controls[name], experiment, memory, name=name)
+        for name in NETWORK_CONTROLS
+        if name in controls
+    }
+    return controls | searched
 
 
 def edge_phenotypes(model: Model) -> list[str]:

@@ -23,6 +23,7 @@ from brainograph.preprocessing.tangent import TangentSpace
 
 __all__ = ["default_controls", "number_controls"]
 
+NETWORK_CONTROLS = ("no_edges", "rewired_edges", "permuted_features")
 _PHENOTYPE_WEIGHT = 10.0  # one phenotype beside thousands of edges
 
 

@@ -10,6 +10,7 @@ from brainograph.config import ConfigError, Experiment
 from brainograph.config.build import check_cohort, make_labels, make_splits
 from brainograph.config.models import make_features, make_model, make_models
 from brainograph.datasets import simulate_cohort
+from brainograph.model_selection import SearchCV
 from brainograph.preprocessing import Edges
 
 
@@ -283,3 +284,41 @@ def test_a_block_of_another_parcellation(cohort):
     both = merge({"ho": cohort, "cc200": simulate_cohort(n_subjects=40, n_regions=6)})
     check_cohort(experiment, both)
     assert make_features(experiment.features).fit_transform(both).shape == (40, 15)
+
+
+def test_a_search_is_nested_and_its_controls_too(cohort):
+    experiment = make(
+        model={"n_members": 1, "max_epochs": 2},
+        search={"space": {"skip_weight_decay": [0.001, 0.1]}, "inner_splits": 2},
+    )
+    models = make_models(experiment, cohort, memory="kept")
+    for name in ("population_graph", "no_edges"):
+        assert isinstance(models[name], SearchCV)
+        assert models[name].cv == 2
+    journals = {models[n].journal for n in ("population_graph", "no_edges", "rewired_edges")}
+    assert len(journals) == 3
+    wrong = make(search={"space": {"skip_weight_decy": [0.001, 0.1]}})
+    with pytest.raises(ConfigError, match=r"search\.space: .*skip_weight_decay"):
+        make_model(wrong)
+
+
+def test_blocks_are_harmonised(cohort):
+    y = cohort.phenotype["diagnosis"].to_numpy()
+    for method in ("center", "combat", "mida"):
+        settings = {"method": method, "covariates": ["age"] if method == "combat" else []}
+        block = {"kind": "edges", "harmonize": settings}
+        features = make_features(make(features={"blocks": [block], "scale": "block"}).features)
+        assert np.isfinite(features.fit(cohort, y).transform(cohort)).all()
+    transductive = make(
+        features={"blocks": [{"kind": "edges", "harmonize": {"method": "mida"}}], "scale": "block"},
+        model={"kind": "linear", "classifier": "ridge", "transductive": True},
+    )
+    partly = np.where(np.arange(40) < 10, -1, y)
+    assert make_model(transductive).fit(cohort, partly).predict_proba(cohort).shape == (40, 2)
+
+
+def test_a_subject_network_by_its_name(cohort):
+    y = cohort.phenotype["diagnosis"].to_numpy()
+    model = {"kind": "subject_graph", "network": "MeanMLP", "training": {"max_epochs": 1}}
+    fitted = make_model(make(model=model | {"device": "cpu"})).fit(cohort, y)
+    assert fitted.predict_proba(cohort).shape == (40, 2)

@@ -5,8 +5,8 @@ import pytest
 import yaml
 
 from brainograph.config import ConfigError, Experiment, load_config, save_config
-from brainograph.config.schema import PopulationGraph
-from brainograph.estimators import PopulationGraphClassifier
+from brainograph.config.schema import PopulationGraph, SubjectGraph, TrainingSettings
+from brainograph.estimators import PopulationGraphClassifier, SubjectGraphClassifier, Training
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 MINIMAL = "title: A study\ncohort: somewhere\n"
@@ -214,3 +214,11 @@ def test_a_target_is_two_classes_several_or_a_number(load):
     assert "classes must differ" in line
     (line,) = refused(load, MINIMAL + "target: {classes: [a, b, c], number: true}")
     assert "exclude each other" in line
+
+
+def test_the_training_section_is_the_estimators():
+    assert TrainingSettings().model_dump() == Training().get_params()
+    parameters = inspect.signature(SubjectGraphClassifier).parameters
+    known = set(SubjectGraph.model_fields) - {"kind"}
+    own = {"augmentation", "checkpoint", "log", "tensorboard", "progress"}  # of Python alone
+    assert known == set(parameters) - own
