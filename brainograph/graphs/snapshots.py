@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -125,13 +126,15 @@ def write_edge_table(
     Parameters
     ----------
     graphs : iterable of Data
-        Such as :func:`~brainograph.graphs.dynamic_brain_graphs` yields: only one is in memory at a time.
+        Such as :func:`~brainograph.graphs.dynamic_brain_graphs` yields: one is in memory at a
+        time.
     path : path
         A ``.tsv``, or ``.tsv.gz`` to compress it.
     regions : DataFrame (R, .) or sequence of str (R,), optional
         Names.
     """
-    compression = "gzip" if os.fspath(path).endswith(".gz") else None
+    gz = os.fspath(path).endswith(".gz")
+    compression: Any = {"method": "gzip", "mtime": 0} if gz else None  # no time: the same bytes
     with replace_on_success(path) as temporary:
         for i, graph in enumerate(graphs):
             _edges_of(graph, regions).to_csv(

@@ -6,6 +6,11 @@ from brainograph.inspection.connectomes import (
     plot_population_graph,
     plot_windows,
 )
+from brainograph.inspection.dynamics import (
+    plot_dwell_times,
+    plot_state_sequences,
+    plot_states,
+)
 from brainograph.inspection.plots import (
     plot_calibration,
     plot_confusion,
@@ -18,10 +23,13 @@ __all__ = [
     "plot_calibration",
     "plot_confusion",
     "plot_connectome",
+    "plot_dwell_times",
     "plot_matrix",
     "plot_models",
     "plot_population_graph",
     "plot_roc",
     "plot_sites",
+    "plot_state_sequences",
+    "plot_states",
     "plot_windows",
 ]

@@ -165,14 +165,14 @@ class BrainStates(TransformerMixin, BaseEstimator):
         ]
 
     def visits(self, X: Scans) -> pd.DataFrame:
-        """Return time in states, visits and dwell times (:func:`~brainograph.graphs.state_visits`)."""
+        """Return the table of dwell times (:func:`~brainograph.graphs.state_visits`)."""
         steps = self._step_seconds(X)
         return state_visits(
             self.predict(X), self.n_states, participant_ids=_names(X), step_seconds=steps
         )
 
     def transitions(self, X: Scans) -> pd.DataFrame:
-        """Return steps between states (:func:`~brainograph.graphs.state_transitions`)."""
+        """Return the table of steps (:func:`~brainograph.graphs.state_transitions`)."""
         return state_transitions(self.predict(X), self.n_states, participant_ids=_names(X))
 
     def transform(self, X: Scans) -> NDArray[np.float64]:
