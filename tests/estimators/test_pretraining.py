@@ -117,14 +117,23 @@ def test_the_weights_are_loaded_and_frozen_ones_stay(cohort, y, pretrained, fold
 
 
 def test_with_few_labels_it_is_not_worse_than_from_scratch(cohort, y, folder):
+    """It gets there in a quarter of the epochs, and not further: scratch is given 40."""
     few = np.where(np.arange(len(y)) < 30, y, -1)
-    scores = {"scratch": [], "tuned": []}
+    long = Training(lr=0.01, max_epochs=40, validation_fraction=0.0)
+    settings = {
+        "scratch": {"training": LABELLED},
+        "longer": {"training": long},
+        "tuned": {"training": LABELLED, "pretrained": folder},
+    }
+    scores = {name: [] for name in settings}
     for seed in range(3):
-        for name, start in (("scratch", None), ("tuned", folder)):
-            model = mlp(pretrained=start, training=LABELLED, random_state=seed).fit(cohort, few)
+        for name, given in settings.items():
+            model = mlp(**given, random_state=seed).fit(cohort, few)
             scores[name].append(roc_auc_score(y[30:], model.predict_proba(cohort[30:])[:, 1]))
-    assert np.mean(scores["tuned"]) > np.mean(scores["scratch"]) - 0.02
-    assert np.mean(scores["tuned"]) > 0.6
+    scratch, longer, tuned = (np.mean(scores[name]) for name in ("scratch", "longer", "tuned"))
+    assert tuned > scratch
+    assert tuned > longer - 0.04
+    assert tuned > 0.8
 
 
 def test_a_regressor_takes_the_weights_too(cohort, pretrained, folder):

@@ -186,6 +186,27 @@ def test_another_parcellation_is_read_by_name(cohort, y, tmp_path):
         model.predict_proba(cohort)
 
 
+@pytest.mark.parametrize("name", ["MSTGC", "STAGIN"])
+def test_scans_shorter_than_a_window_are_named(cohort, y, name):
+    params = {"window": 24, **({"channels": ("dynamic",)} if name == "MSTGC" else {})}
+    model = SubjectGraphClassifier(name, params=params, training=Training(**QUICK), device="cpu")
+    long = np.array([len(one) >= 24 for one in cohort.timeseries])
+    first = min(np.array(cohort.participant_ids)[~long])
+    with pytest.raises(ValueError, match=rf"needs 24 volumes and {sum(~long)} of 50.*{first}"):
+        model.fit(cohort, y)
+    fitted = model.fit(cohort[long], y[long])
+    with pytest.raises(ValueError, match="Leave them out, or choose a shorter window"):
+        fitted.predict_proba(cohort)
+
+
+def test_a_windowed_network_of_two_channels_predicts_a_number(cohort):
+    params = {"channels": ("dynamic", "fc"), "window": 15, "step": 5}
+    model = SubjectGraphRegressor(
+        "MSTGC", params=params, training=Training(**QUICK), device="cpu"
+    ).fit(cohort, cohort.phenotype["age"])
+    assert np.isfinite(model.predict(cohort)).all()
+
+
 def test_new_participants_without_what_the_network_reads(cohort, y):
     model = mlp().fit(cohort, y)
     series = [s.copy() for s in cohort.timeseries]
