@@ -204,7 +204,7 @@ def test_a_model_is_of_one_kind(load):
     assert line == "model.clasifier: unknown key; did you mean classifier?"
     (line,) = refused(load, MINIMAL + "model: {dropuot: .3}")
     assert line == "model.dropuot: unknown key; did you mean dropout?"
-    (line,) = refused(load, MINIMAL + "features: {blocks: [{kind: edges, wieght: 2}]}")
+    (line,) = refused(load, MINIMAL + "features: {blocks: [{kind: edges, weigh: 2}]}")
     assert line.endswith("unknown key; did you mean weight?")
 
 

@@ -285,6 +285,4 @@ def test_the_threshold_is_chosen_on_training_participants(cohort, y, splits):
     first = next(iter(splits))
     rows = cohort.locate(first.test)
     turned[rows] = 1 - turned[rows]
-    assert (
-        thresholds(turned)[0, 0] == chosen[0, 0]
-    )  # its test labels are unknown to it
+    assert thresholds(turned)[0, 0] == chosen[0, 0]  # its test labels are unknown to it
