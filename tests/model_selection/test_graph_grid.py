@@ -7,7 +7,8 @@ from brainograph.cohort_merge import merge
 from brainograph.connectivity import static
 from brainograph.datasets import simulate_cohort
 from brainograph.estimators import SubjectGraphClassifier, Training
-from brainograph.model_selection import cross_validate, graph_grid, repeated_stratified
+from brainograph.model_selection import cross_validate, repeated_stratified
+from brainograph.model_selection.graph_grid import graph_grid
 
 VOLUMES = ("measures/volume", "measures/area")
 
