@@ -21,7 +21,8 @@ def dynamic_communities(
     Parameters
     ----------
     windows : array (W, R, R)
-        Symmetric weights >= 0, such as ``sparsify(windows, density=0.2)``.
+        Symmetric weights >= 0, such as ``sparsify(windows, density=0.2, spanning_tree=True)``:
+        a region without an edge would be a community of its own.
     resolution : float
         Above 1 for more and smaller communities.
     random_state : int
