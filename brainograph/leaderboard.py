@@ -18,8 +18,9 @@ from brainograph.config.schema import CrossValidation, Experiment
 from brainograph.files import read_tsv, replace_on_success, write_tsv
 from brainograph.inspection.plots import plot_models
 from brainograph.metrics import compare
-from brainograph.model_selection.cross_validation import cross_validate, settings
+from brainograph.model_selection.cross_validation import cross_validate
 from brainograph.model_selection.results import Results
+from brainograph.model_selection.settings import settings
 
 __all__ = ["boards", "leaderboard", "tabulate", "write_leaderboard"]
 

@@ -8,11 +8,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import pandas as pd
-from scipy.stats.distributions import rv_frozen
 from sklearn.base import BaseEstimator
 
 import brainograph
@@ -29,10 +28,11 @@ from brainograph.model_selection.jobs import (
     sees_others,
 )
 from brainograph.model_selection.results import CHOSEN, Results
+from brainograph.model_selection.settings import settings
 from brainograph.model_selection.splits import Splits, repeated_stratified
 from brainograph.model_selection.tasks import Task, check_target, has_target, strata, task_of
 
-__all__ = ["Regime", "Threshold", "cross_validate", "settings"]
+__all__ = ["Regime", "Threshold", "cross_validate"]
 
 _DEMOGRAPHICS = ("site", "age", "sex", "diagnosis", "mean_fd")
 
@@ -248,34 +248,6 @@ def _chosen(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> pd.DataFrame:
         for name, value in outcome.chosen["params"].items()
     ]
     return pd.DataFrame(rows, columns=CHOSEN)
-
-
-def settings(model: BaseEstimator) -> str:
-    """Return everything that makes one estimator differ from another."""
-    items = sorted(
-        (name, value)
-        for name, value in model.get_params(deep=True).items()
-        if "memory" not in name and name.rpartition("__")[2] != "journal"
-    )
-    return type(model).__name__ + repr([(name, _plain(value)) for name, value in items])
-
-
-def _plain(value: Any) -> Any:
-    """Return a value without the estimators in it, whose parameters have names of their own."""
-    if isinstance(value, BaseEstimator):
-        return type(value).__name__
-    if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    if isinstance(value, dict):
-        return repr({name: _distribution(one) for name, one in value.items()})
-    return repr(value)
-
-
-def _distribution(value: Any) -> Any:
-    """Return what a distribution of a randomised search is: its repr is an address."""
-    if isinstance(value, rv_frozen):
-        return value.dist.name, value.args, value.kwds
-    return value
 
 
 def _made_of(

@@ -20,10 +20,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from brainograph.cohort import Cohort
-from brainograph.model_selection.cross_validation import settings
 from brainograph.model_selection.jobs import one_thread
 from brainograph.model_selection.search_journal import Journal
 from brainograph.model_selection.search_space import Method, check_space, propose
+from brainograph.model_selection.settings import settings
 from brainograph.model_selection.splits import Split, repeated_stratified
 from brainograph.model_selection.tasks import Task, has_target, hide, predict, strata, task_of
 

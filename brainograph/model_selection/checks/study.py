@@ -20,6 +20,7 @@ from brainograph.model_selection.checks.auc import auc
 from brainograph.model_selection.checks.changes import Change, Setting, unchanged
 from brainograph.model_selection.cluster import each
 from brainograph.model_selection.jobs import Job, Regime, sees_others
+from brainograph.model_selection.settings import settings
 from brainograph.model_selection.splits import Split, Splits
 
 __all__ = ["Pipeline", "Study"]
@@ -205,23 +206,8 @@ class Trial:
         how = (
             [change.func.__name__, change.keywords] if isinstance(change, partial) else "unchanged"
         )
-        text = json.dumps([data, _settings(self.model), self.regime, how, self.folds])
+        text = json.dumps([data, settings(self.model), self.regime, how, self.folds])
         return f"trials/{hashlib.sha256(text.encode()).hexdigest()[:24]}.npy"
-
-
-def _settings(model: Any) -> str:
-    """Return what makes one model differ from another; a callable is known by its name."""
-    if not isinstance(model, BaseEstimator):
-        return getattr(model, "__qualname__", type(model).__qualname__)
-    items = sorted((k, v) for k, v in model.get_params(deep=True).items() if "memory" not in k)
-    return type(model).__name__ + repr([(name, _plain(value)) for name, value in items])
-
-
-def _plain(value: Any) -> Any:
-    """Return a value without the estimators in it, whose parameters have names of their own."""
-    if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    return type(value).__name__ if isinstance(value, BaseEstimator) else repr(value)
 
 
 def _check(given: Scores, splits: Sequence[Split]) -> None:
