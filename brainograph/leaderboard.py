@@ -246,8 +246,8 @@ def _markdown(board: str, rows: pd.DataFrame) -> str:
             "mean of folds": rows["auc_folds"].map(_three),
             "balanced accuracy": rows["balanced_accuracy"].map(_three),
             "gain of the first [95 %]": _intervals(rows, "gain"),
-            "p": rows["p_value"].map(_three),
-            "q": rows["q_value"].map(_three),
+            "p": rows["p_value"].map(_small),
+            "q": rows["q_value"].map(_small),
         }
     )
     return f"## {board.replace('__', ', ')}, {rows['n'].max()} participants\n\n{_grid(shown)}"
@@ -266,6 +266,11 @@ def _three(value: float) -> str:
     return f"{value:.3f}".replace("0.", ".", 1) if np.isfinite(value) else ""
 
 
+def _small(value: float) -> str:
+    """Return three decimals of a p value, or that it is smaller than they can say."""
+    return "<.001" if value < 0.001 else _three(value)
+
+
 def _grid(table: pd.DataFrame) -> str:
     """Return a table in Markdown."""
     rows = [[str(cell) for cell in row] for row in table.fillna("").itertuples(index=False)]
@@ -277,10 +282,12 @@ def _draw(results: Mapping[str, Results], path: Path) -> None:
     """Draw the forest plots of all boards side by side."""
     scores = {board: one.scores() for board, one in results.items()}
     n_rows = max((part["metric"] == "auc").sum() for part in scores.values())
-    size = (5.2 * len(scores), 1.4 + 0.34 * n_rows)
+    size = (7.0 * len(scores), 1.4 + 0.34 * n_rows)
     figure, axes = plt.subplots(1, len(scores), figsize=size, layout="constrained", squeeze=False)
     for (board, part), one in zip(scores.items(), axes[0], strict=True):
-        plot_models(part, axes=one).set_title(board.replace("__", ", ").replace("_", " "))
+        plot_models(part, axes=one).set_title(
+            board.replace("__", ", ").replace("_", " "), fontsize=10, loc="left"
+        )
     with replace_on_success(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:])
     plt.close(figure)
