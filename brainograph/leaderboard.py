@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 
 from brainograph.cohort import Cohort
 from brainograph.config.build import check_cohort, make_labels, make_splits
-from brainograph.config.load import ConfigError
+from brainograph.config.load import ConfigError, save_config
 from brainograph.config.models import make_models
 from brainograph.config.schema import CrossValidation, Experiment
 from brainograph.files import read_tsv, replace_on_success, write_tsv
@@ -134,6 +134,9 @@ def leaderboard(
             progress=progress,
             title=f"{board.replace('__', ', ').replace('_', ' ')}: {', '.join(members)}",
         )
+        for name, experiment in members.items():
+            save_config(experiment, results / f"{name}.yaml")
+        save_config(first, results / "config.yaml")
         shutil.rmtree(cache, ignore_errors=True)
     return made
 

@@ -34,6 +34,7 @@ _STYLE: Any = {
 } | dict.fromkeys(
     ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK
 )
+_CURVES = 5  # ROC curves beside the main one that can be told apart
 
 
 def _inline(svg: str, *, name: str, width: float) -> Markup:
@@ -77,6 +78,13 @@ def draw(
         return _inline(file.getvalue(), name=name, width=size[0])
 
 
+def _best(scores: pd.DataFrame, main: str) -> list[str]:
+    """Return the other models with the highest AUC, in the order of the scores."""
+    others = scores[(scores["metric"] == "auc") & (scores["model"] != main)]
+    best = others.groupby("model")["value"].max().nlargest(_CURVES).index
+    return [name for name in scores["model"].unique() if name in best]
+
+
 def figures(
     predictions: pd.DataFrame,
     scores: pd.DataFrame,
@@ -95,11 +103,15 @@ def figures(
         Which model is drawn, and in which regime.
     """
     which: dict[str, Any] = {"model": main, "regime": regime}
+    best = predictions[predictions["model"].isin([main, *_best(scores, main)])]
+    longest = scores["model"].map(len).max()
     n_models = len(scores[["model", "regime"]].drop_duplicates())
     drawn = {
-        "roc": draw("roc", lambda a: plot_roc(predictions, main=main, regime=regime, axes=a)),
+        "roc": draw("roc", lambda a: plot_roc(best, main=main, regime=regime, axes=a)),
         "models": draw(
-            "models", lambda a: plot_models(scores, axes=a), size=(4.4, 1 + n_models / 3)
+            "models",
+            lambda a: plot_models(scores, axes=a),
+            size=(max(4.4, 2.8 + 0.085 * longest), 1 + n_models / 3),
         ),
         "confusion": draw("confusion", lambda a: plot_confusion(predictions, axes=a, **which)),
         "calibration": draw(
