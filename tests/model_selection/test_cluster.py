@@ -70,7 +70,7 @@ def slow(seconds, broken=None):
             if broken in cohort.participant_ids:
                 raise ValueError("broken")
             self.classes_ = np.array([0, 1])
-            self.model_ = linear().fit(cohort, y)
+            self.model_ = make_pipeline(Edges(), LogisticRegression(max_iter=1000)).fit(cohort, y)
             return self
 
         def predict_proba(self, cohort):
