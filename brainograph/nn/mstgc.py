@@ -290,7 +290,7 @@ def _convolve(stacks: list[_TwoLayers], x: Tensor, edges: Tensor) -> tuple[Tenso
 
 
 def _normalized(adj: Tensor) -> Tensor:
-    r"""Return :math:`\hat D^{-1/2} (A + I) \hat D^{-1/2}` of graphs (N, R, R) without a diagonal."""
+    r"""Return :math:`\hat D^{-1/2} (A + I) \hat D^{-1/2}` of graphs (N, R, R) without loops."""
     root = (1 + adj.sum(-1, keepdim=True)).rsqrt()  # (N, R, 1)
     return root * (adj + torch.eye(adj.shape[-1], device=adj.device)) * root.mT
 
