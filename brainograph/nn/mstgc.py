@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +13,13 @@ from brainograph.nn.channels import check_channels, is_windowed, windowed_channe
 from brainograph.nn.contrast import VariationalClub, hsic, info_nce
 from brainograph.nn.dense_conv import DenseGCN
 from brainograph.nn.misfit import misfit
-from brainograph.nn.sparsify import strongest_edges, without_diagonal
+from brainograph.nn.sparsify import strongest_edges
 
 __all__ = ["MSTGC"]
 
 Temporal = Literal["lstm", "mean"]
 InfoMin = Literal["hsic", "vclub"]
+_NUMBERS_AT_ONCE = 2**21  # of a channel's matrices: 8 MB, which malloc keeps and gives again
 
 
 class Encoded(NamedTuple):
@@ -125,7 +126,7 @@ class MSTGC(nn.Module):
         check_channels(tuple(channels), window=window)
         _check_choice("temporal", temporal, get_args(Temporal))
         _check_choice("infomin_estimator", infomin_estimator, get_args(InfoMin))
-        self.channels = tuple(channels)
+        self.n_regions, self.channels = n_regions, tuple(channels)
         self.window, self.step, self.density = window, step, density
         self.min_volumes = 2 if window is None else window
         self.infomax, self.infomin, self.temperature = infomax, infomin, temperature
@@ -188,15 +189,36 @@ class MSTGC(nn.Module):
         return encoded.attention, encoded.owner
 
     def encode(self, batch: BrainBatch) -> Encoded:
-        """Embed the nodes of every window."""
+        """Embed the nodes of every window, a few scans at a time."""
+        size = self._scans_at_once(batch)
+        starts = range(0, len(batch), size)
+        parts = [self._encode(batch[start : start + size].trim()) for start in starts]
+        owners = [part.owner + start for part, start in zip(parts, starts, strict=True)]
+        fused, views, attention, _ = zip(*parts, strict=True)
+        together = [torch.cat(view) for view in zip(*views, strict=True)]
+        return Encoded(torch.cat(fused), together, torch.cat(attention), torch.cat(owners))
+
+    def _scans_at_once(self, batch: BrainBatch) -> int:
+        """Return as many scans as a CPU holds without asking for fresh memory in every step."""
+        if batch.device.type != "cpu":
+            return len(batch)
+        n_windows = 1
+        if self.window is not None:
+            n_windows += (batch.series.shape[1] - self.window) // self.step
+        return max(1, _NUMBERS_AT_ONCE // (n_windows * self.n_regions**2))
+
+    def _encode(self, batch: BrainBatch) -> Encoded:
         inside = self._windows(batch)  # (B, W)
         owner = torch.arange(len(batch), device=inside.device)[:, None].expand_as(inside)[inside]
         nodes, common = [], []
         for name, specific in zip(self.channels, self.specific, strict=True):
-            x, adj, each = self._graphs(name, batch, inside)
-            nodes.append(specific(x, adj) if each else specific(x, adj)[owner])  # (N, R, C)
-            if self.common is not None:
-                common.append(self.common(x, adj) if each else self.common(x, adj)[owner])
+            x, edges, each = self._graphs(name, batch, inside)
+            stacks: list[Any] = [specific] if self.common is None else [specific, self.common]
+            own, *shared = [  # (N, R, C)
+                z if each else z[owner] for z in _convolve(stacks, x, edges)
+            ]
+            nodes.append(own)
+            common += shared
         if common:
             nodes.append(torch.stack(common).mean(0))
         stacked = torch.stack(nodes, dim=2)  # (N, R, views, C)
@@ -223,16 +245,17 @@ class MSTGC(nn.Module):
         return starts.to(batch.device) + self.window <= batch.lengths[:, None]
 
     def _graphs(self, name: str, batch: BrainBatch, inside: Tensor) -> tuple[Tensor, Tensor, bool]:
-        """Return profiles and adjacency (N, R, R) of a channel, and whether windows differ."""
+        """Return profiles and edges (N, R, R) of a channel, and whether windows differ."""
+        each = is_windowed(name) and self.window is not None
         if not is_windowed(name):
-            matrices, each = batch.connectivity[name], False
+            matrices = batch.connectivity[name].clone()
         elif self.window is None:
-            matrices, each = _whole_scans(name, batch), False
+            matrices = _whole_scans(name, batch)
         else:
-            step = self.step
-            matrices = windowed_channel(name, batch, window=self.window, step=step)[inside]
-            each = True
-        return without_diagonal(matrices), strongest_edges(matrices, density=self.density), each
+            matrices = windowed_channel(name, batch, window=self.window, step=self.step)
+            matrices = matrices.flatten(0, 1) if bool(inside.all()) else matrices[inside]
+        matrices.diagonal(dim1=-2, dim2=-1).zero_()
+        return matrices, _normalized(strongest_edges(matrices, density=self.density)), each
 
     def _classify(self, encoded: Encoded, n_scans: int) -> Tensor:
         """Read the windows of each scan in their order."""
@@ -247,16 +270,29 @@ class MSTGC(nn.Module):
 
 
 class _TwoLayers(nn.Module):
-    """Two graph convolutions."""
+    """The weights of two graph convolutions; :func:`_convolve` applies them."""
 
     def __init__(self, n_regions: int, hidden: int, out: int, dropout: float) -> None:
         super().__init__()
         self.first, self.second = DenseGCN(n_regions, hidden), DenseGCN(hidden, out)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, adj: Tensor) -> Tensor:
-        """Return node embeddings (N, R, out)."""
-        return self.second(self.dropout(self.first(x, adj).relu()), adj)
+
+def _convolve(stacks: list[_TwoLayers], x: Tensor, edges: Tensor) -> tuple[Tensor, ...]:
+    """Return the node embeddings (N, R, out) of each stack, all stacks in one product a step."""
+    first, second = [one.first for one in stacks], [one.second for one in stacks]
+    h = x @ torch.cat([layer.linear.weight for layer in first]).T  # (N, R, stacks * hidden)
+    h = torch.baddbmm(torch.cat([layer.bias for layer in first]), edges, h)
+    h = stacks[0].dropout(h.relu())
+    h = h @ torch.block_diag(*[layer.linear.weight for layer in second]).T
+    h = torch.baddbmm(torch.cat([layer.bias for layer in second]), edges, h)
+    return h.chunk(len(stacks), dim=-1)
+
+
+def _normalized(adj: Tensor) -> Tensor:
+    r"""Return :math:`\hat D^{-1/2} (A + I) \hat D^{-1/2}` of graphs (N, R, R) without loops."""
+    root = (1 + adj.sum(-1, keepdim=True)).rsqrt()  # (N, R, 1)
+    return root * (adj + torch.eye(adj.shape[-1], device=adj.device)) * root.mT
 
 
 def _whole_scans(name: str, batch: BrainBatch) -> Tensor:

@@ -2,9 +2,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from brainograph.nn import BrainBatch
+from brainograph.nn import BrainBatch, mstgc
 from brainograph.nn.contrast import hsic
 from brainograph.nn.mstgc import MSTGC
+from brainograph.nn.sparsify import strongest_edges, without_diagonal
 
 
 def make_batch(n=6, n_volumes=60, n_regions=5, seed=0):
@@ -44,6 +45,28 @@ def test_all_channels_share_the_common_convolution():
     assert len(names) == 4  # two layers of weight and bias, whatever the number of channels
     assert make(shared=False).common is None
     assert make(channels=("dynamic",)).common is None
+
+
+def test_the_stacks_are_two_convolutions_each():
+    net, matrices = make().eval(), make_batch().connectivity["morph"]
+    x, adj = without_diagonal(matrices), strongest_edges(matrices, density=0.2)
+    stacks = [net.specific[1], net.common]
+    found = mstgc._convolve(stacks, x, mstgc._normalized(adj))
+    for stack, z in zip(stacks, found, strict=True):
+        torch.testing.assert_close(z, stack.second(stack.first(x, adj).relu(), adj))
+
+
+def test_a_few_scans_at_a_time_are_the_whole_batch(monkeypatch):
+    net, batch, y = make().eval(), make_batch(), torch.tensor([0, 1] * 3)
+    before = {name: m.clone() for name, m in batch.connectivity.items()}
+    whole = torch.autograd.grad(net.loss(batch, y), list(net.parameters()))
+    _, owner = net.channel_attention(batch)
+    monkeypatch.setattr(mstgc, "_NUMBERS_AT_ONCE", 300)  # two scans of six windows of 5 x 5
+    assert net._scans_at_once(batch) == 2
+    pieces = torch.autograd.grad(net.loss(batch, y), list(net.parameters()))
+    torch.testing.assert_close(pieces, whole)
+    assert torch.equal(net.channel_attention(batch)[1], owner)
+    torch.testing.assert_close(batch.connectivity, before, rtol=0, atol=0)
 
 
 def test_without_weights_the_loss_is_cross_entropy():
