@@ -22,7 +22,7 @@ from brainograph.estimators.labels import check_labels
 from brainograph.estimators.member import Member, somebody_else, transform
 from brainograph.estimators.persistence import SavedModel, read_model, write_model
 from brainograph.estimators.population_edges import Joined, PopulationEdges, Shuffle
-from brainograph.estimators.row_space import expand, rotate
+from brainograph.estimators.row_space import expand, is_wide, rotate
 from brainograph.estimators.training import l2_penalty, resolve_device, train
 from brainograph.estimators.validation_split import validation_split
 from brainograph.graphs.population import CATEGORICAL, CONTINUOUS, Metric
@@ -312,8 +312,8 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         if self.shuffle == "features":
             carries = somebody_else(len(x), random_state=self.random_state)
         shown = torch.from_numpy(x[carries]).to(device)
-        linear = self.num_layers == 0 and self.optimizer == "lbfgs" and x.shape[1] > len(x)
-        rotated, basis = rotate(shown) if linear else (shown, None)
+        linear = self.num_layers == 0 and self.optimizer == "lbfgs"
+        rotated, basis = rotate(shown) if linear and is_wide(x) else (shown, None)
         batch = Data(x=rotated, adj=adj)
         labels = torch.from_numpy(target).to(device)
         learn = torch.from_numpy(np.sort(rows)).to(device)

@@ -1,9 +1,10 @@
 """Train a linear network on as many features as there are participants, with the same result."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["expand", "rotate"]
+__all__ = ["expand", "is_wide", "rotate"]
 
 _NEGLIGIBLE = 1e-6  # of the largest eigenvalue
 
@@ -42,6 +43,11 @@ def rotate(x: Tensor) -> tuple[Tensor, Tensor]:
     rotated = vectors[:, kept] * scale
     basis = x.T @ (vectors[:, kept] / scale).to(x.dtype)
     return rotated.to(x.dtype), basis
+
+
+def is_wide(x: np.ndarray) -> bool:
+    """Tell whether features (S, F) are so many that rotating them costs less than it saves."""
+    return x.shape[1] > 4 * len(x)
 
 
 def expand(weight: Tensor, basis: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ def test_nothing_of_the_participants_is_lost():
 
 
 def test_the_optimum_is_that_of_all_features(monkeypatch):
-    cohort = simulate_cohort(n_subjects=60, n_regions=20, random_state=0)
+    cohort = simulate_cohort(n_subjects=60, n_regions=30, random_state=0)
     y = cohort.phenotype["diagnosis"].to_numpy().astype(int)
     y[:15] = -1
     model = PopulationGraphClassifier(
