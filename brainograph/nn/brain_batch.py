@@ -29,6 +29,9 @@ class BrainBatch:
         Volumes.
     t_r : Tensor (B,), optional
         Repetition time (s), NaN where it is not known.
+    present : dict of name to Tensor (B,) of bool
+        Who has what, by the name that a network reads: ``images/T1w``, ``connectivity/fc``, ... A
+        name that is not here is there for everybody; what somebody lacks is zeros.
 
     Examples
     --------
@@ -47,6 +50,7 @@ class BrainBatch:
     phenotypes: Tensor = None  # type: ignore[assignment]
     images: dict[str, Tensor] = field(default_factory=dict)
     t_r: Tensor = None  # type: ignore[assignment]
+    present: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -79,6 +83,25 @@ class BrainBatch:
         volumes = torch.arange(self.series.shape[1], device=self.series.device)
         return volumes < self.lengths[:, None]
 
+    def has(self, name: str) -> Tensor:
+        """Tell who has what a network reads (B,), bool.
+
+        Parameters
+        ----------
+        name : str
+            ``"series"``, ``"phenotypes"``, ``"connectivity/NAME"``, ``"images/NAME"``, ...
+
+        Examples
+        --------
+        >>> pet = {"images/pet": torch.tensor([True, False])}
+        >>> batch = BrainBatch(phenotypes=torch.ones(2, 1), present=pet)
+        >>> batch.has("images/pet").tolist(), batch.has("phenotypes").tolist()
+        ([True, False], [True, True])
+        """
+        if name in self.present:
+            return self.present[name]
+        return torch.ones(len(self), dtype=torch.bool, device=self.device)
+
     def map(self, function: Callable[[Tensor], Tensor]) -> "BrainBatch":
         """Return the batch with the function applied to every tensor."""
 
@@ -96,6 +119,7 @@ class BrainBatch:
             phenotypes=one(self.phenotypes),
             images=many(self.images),
             t_r=one(self.t_r),
+            present=many(self.present),
         )
 
     def to(self, device: torch.device | str) -> "BrainBatch":
