@@ -17,6 +17,7 @@ import brainograph
 from brainograph import cli
 from brainograph.cli.app import _show_warning
 from brainograph.cohort import Cohort
+from brainograph.connectivity import static
 from brainograph.datasets import simulate_cohort, simulate_fmriprep
 from brainograph.estimators import PopulationGraphClassifier
 
@@ -134,6 +135,17 @@ class TestBuild:
         cohort = Cohort.load(tmp_path / "c")
         assert sorted(cohort.connectivity) == ["p", "z"]
         assert not np.diagonal(cohort.connectivity["z"][0]).any()
+
+    def test_shrinkage_by_matrix(self, study, tmp_path, capsys):
+        kinds = ["--connectivity", "p=partial correlation", "--connectivity", "fc=correlation"]
+        given = ["build", study / "tables", tmp_path / "c", "--layout", "tables", *kinds]
+        assert call(capsys, *given, "--shrinkage", "p=0.5")[0] == 0
+        cohort = Cohort.load(tmp_path / "c")
+        series, made = cohort.timeseries[3], cohort.connectivity
+        expected = static(series, kind="partial correlation", shrinkage=0.5)
+        np.testing.assert_allclose(made["p"][3], expected, atol=1e-5)
+        np.testing.assert_allclose(made["fc"][3], static(series), atol=1e-5)
+        assert cohort.provenance["shrinkage"] == {"p": 0.5}
 
     def test_matrices_as_they_are(self, study, tmp_path, capsys):
         cohort = Cohort.load(study / "cohort")
@@ -325,6 +337,10 @@ class TestMessages:
             (
                 ["build", ".", "c", "--layout", "tables", "--connectivity", "fc=pearson"],
                 "--connectivity takes NAME=KIND with KIND one of ('correlation', ",
+            ),
+            (
+                ["build", ".", "c", "--layout", "tables", "--shrinkage", "fc=lw"],
+                "shrinkage must be one of 'ledoit_wolf', 'oas', got 'lw'",
             ),
             (["predict", "m", "c", "out.tsv"], "m is not a model: it has no model.json. Make one"),
             (["report", "r"], "r has no predictions.tsv"),

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -10,7 +10,7 @@ from brainograph.cli.app import Jobs, app, refuse_occupied, say
 
 if TYPE_CHECKING:
     from brainograph.cohort import Cohort
-    from brainograph.connectivity.static import Kind
+    from brainograph.connectivity.static import Kind, Shrinkage
 
 __all__ = ["build", "merge"]
 
@@ -65,6 +65,10 @@ def build(
         list[str] | None,
         typer.Option(help="Matrices to compute, NAME=KIND. Repeatable. [fc=correlation]"),
     ] = None,
+    shrinkage: Annotated[
+        list[str] | None,
+        typer.Option(help="Shrink a matrix's covariance: NAME=ledoit_wolf, oas or 0 to 1."),
+    ] = None,
     jobs: Jobs = 1,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a cohort that is there.")
@@ -89,14 +93,14 @@ def build(
         "runs": runs,
         "contents": contents,
     }
-    kinds = _kinds(connectivity)
+    kinds, shrunk = _kinds(connectivity), _shrinkage(shrinkage)
     work_dir = cohort.resolve().with_name(f".{cohort.resolve().name}.build")
     made = _read(source, layout, {k: v for k, v in given.items() if v is not None}, jobs, work_dir)
     if connectivity and made.timeseries is None:
         raise ValueError("--connectivity is computed from series, and SOURCE holds matrices.")
     try:
         if made.timeseries is not None:
-            made = connect(made, kinds, n_jobs=jobs)
+            made = connect(made, kinds, shrinkage=shrunk, n_jobs=jobs)
         made.save(cohort, overwrite=overwrite)
     except (ValueError, OSError) as error:
         error.add_note("What was read is kept: the same command goes on from there.")
@@ -119,6 +123,18 @@ def _kinds(connectivity: list[str] | None) -> dict[str, "Kind"]:
             "Write for example --connectivity fc=correlation"
         )
     return cast(dict[str, "Kind"], kinds)
+
+
+def _shrinkage(given: list[str] | None) -> "dict[str, Shrinkage | float]":
+    """Return how the covariance of each matrix is shrunk, from NAME=HOW."""
+    from brainograph.connectivity.covariance import check_shrinkage
+
+    shrunk: dict[str, Any] = dict(item.partition("=")[::2] for item in given or ())
+    for name, how in shrunk.items():
+        number = how.replace(".", "", 1).isdigit()
+        shrunk[name] = float(how) if number else how
+        check_shrinkage(shrunk[name])
+    return shrunk
 
 
 def _read(

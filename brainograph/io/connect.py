@@ -13,14 +13,19 @@ from threadpoolctl import threadpool_limits
 
 from brainograph.cohort import Cohort
 from brainograph.connectivity.series import constant_regions
-from brainograph.connectivity.static import Kind, static
+from brainograph.connectivity.static import Kind, Shrinkage, static
 from brainograph.io.collect import failure_table
 
 __all__ = ["connect"]
 
 
 def connect(
-    cohort: Cohort, kinds: Mapping[str, Kind], *, n_jobs: int = 1, progress: bool = True
+    cohort: Cohort,
+    kinds: Mapping[str, Kind],
+    *,
+    shrinkage: Mapping[str, Shrinkage | float] | None = None,
+    n_jobs: int = 1,
+    progress: bool = True,
 ) -> Cohort:
     """Add connectivity matrices to a cohort of series.
 
@@ -30,6 +35,9 @@ def connect(
         With ``timeseries``.
     kinds : mapping of name to kind
         The matrices to compute, see :func:`~brainograph.connectivity.static`.
+    shrinkage : mapping of name to "ledoit_wolf", "oas" or float in [0, 1], optional
+        How the covariance behind a matrix is shrunk; plain estimates by default. Partial
+        correlations need it where scans have fewer volumes than regions.
     n_jobs : int
         Participants at a time.
     progress : bool
@@ -44,7 +52,7 @@ def connect(
     Raises
     ------
     ValueError
-        If no participant can have them.
+        If no participant can have them, or ``shrinkage`` names a matrix that is not computed.
 
     Examples
     --------
@@ -54,12 +62,14 @@ def connect(
     >>> connected.participant_ids, connected.failures["participant_id"].tolist()
     (['a'], ['b'])
     """
-    series = cohort.timeseries or ()
+    series, shrunk = cohort.timeseries or (), dict(shrinkage or {})
+    if strange := sorted(set(shrunk) - set(kinds)):
+        raise ValueError(f"shrinkage names {strange}; the matrices are {sorted(kinds)}.")
     console = Console(stderr=True)
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", UserWarning)  # constant regions: told below, by name
         made = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
-            delayed(_matrices)(one, kinds) for one in series
+            delayed(_matrices)(one, kinds, shrunk) for one in series
         )
         disable = not (progress and console.is_terminal)
         bar = track(made, "Connecting", total=len(series), console=console, disable=disable)
@@ -75,14 +85,20 @@ def connect(
     return kept.assign(
         connectivity={name: np.stack([one[name] for one in matrices]) for name in kinds},
         failures=pd.concat([cohort.failures, failures], ignore_index=True),
-        provenance={"connectivity": dict(kinds), "empty_regions": empty},
+        provenance={"connectivity": dict(kinds), "empty_regions": empty}
+        | ({"shrinkage": shrunk} if shrunk else {}),
     )
 
 
-def _matrices(series: np.ndarray, kinds: Mapping[str, Kind]) -> dict[str, np.ndarray] | str:
+def _matrices(
+    series: np.ndarray, kinds: Mapping[str, Kind], shrinkage: Mapping[str, Shrinkage | float]
+) -> dict[str, np.ndarray] | str:
     """Return the matrices of one participant, or the reason why there are none."""
     try:
-        return {name: static(series, kind=kind) for name, kind in kinds.items()}
+        return {
+            name: static(series, kind=kind, shrinkage=shrinkage.get(name))
+            for name, kind in kinds.items()
+        }
     except ValueError as error:
         return str(error)
 
