@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike
-from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from brainograph.cohort import Cohort
 from brainograph.estimators.labels import check_labels
 from brainograph.estimators.persistence import SavedModel, read_model, write_model
+from brainograph.estimators.probabilities import probabilities
 from brainograph.preprocessing.harmonization import Harmonized, check_against_labels
 from brainograph.preprocessing.inputs import check_regions
 
@@ -115,7 +115,7 @@ class TransductiveClassifier(ClassifierMixin, BaseEstimator):
             self._x[self._labelled], labels[self._labelled]
         )
         self.classes_ = self.classifier_.classes_
-        self._proba = self._probabilities(self._x)
+        self._proba = probabilities(self.classifier_, self._x)
         return self
 
     def _fit_features(self, cohort: Cohort, labels: np.ndarray) -> np.ndarray:
@@ -131,14 +131,6 @@ class TransductiveClassifier(ClassifierMixin, BaseEstimator):
             if "requires y to be passed" not in str(error):  # scikit-learn's words
                 raise
             raise _no_labels(str(error)) from error
-
-    def _probabilities(self, x: np.ndarray) -> np.ndarray:
-        if hasattr(self.classifier_, "predict_proba"):
-            return self.classifier_.predict_proba(x)
-        decision = self.classifier_.decision_function(x)
-        if decision.ndim == 2:
-            return softmax(decision, axis=1)
-        return np.column_stack([expit(-decision), expit(decision)])
 
     def regime(self, cohort: Cohort) -> np.ndarray:
         """Tell how each participant is predicted (S,).
@@ -158,8 +150,8 @@ class TransductiveClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, cohort: Cohort) -> np.ndarray:
         """Return the probability of each class (S, K).
 
-        The decision value d of a classifier without probabilities, such as ridge, becomes
-        1 / (1 + exp(-d)): in the right order, and not calibrated.
+        Those of a classifier without probabilities, such as ridge, are not calibrated
+        (:func:`~brainograph.estimators.probabilities.probabilities`).
 
         Raises
         ------
@@ -172,7 +164,8 @@ class TransductiveClassifier(ClassifierMixin, BaseEstimator):
         self._check_identity(cohort[rows >= 0], rows[rows >= 0])
         proba = self._proba[rows]
         for i in np.flatnonzero(rows < 0):
-            proba[i] = self._probabilities(np.asarray(self.features_.transform(cohort[[i]])))[0]
+            x = np.asarray(self.features_.transform(cohort[[i]]))
+            proba[i] = probabilities(self.classifier_, x)[0]
         return proba
 
     def predict(self, cohort: Cohort) -> np.ndarray:

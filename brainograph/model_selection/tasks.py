@@ -4,10 +4,10 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, is_regressor
 
 from brainograph.cohort import Cohort
+from brainograph.estimators.probabilities import probabilities
 
 __all__ = ["Task", "check_target", "has_target", "hide", "predict", "strata", "task_of"]
 
@@ -78,18 +78,11 @@ def predict(model: BaseEstimator, cohort: Cohort, task: Task) -> pd.DataFrame:
     """Return what a fitted model says of each participant (S rows).
 
     ``y_score`` is the probability of class 1, ``p_0``, ..., ``p_{K-1}`` are those of K classes and
-    ``y_pred`` is a predicted number. The decision value d of a classifier without probabilities
-    becomes ``1 / (1 + exp(-d))``, which keeps the order of the participants.
+    ``y_pred`` is a predicted number.
     """
     if task == "regression":
         return pd.DataFrame({"y_pred": np.asarray(model.predict(cohort), dtype=float)})
-    if hasattr(model, "predict_proba"):
-        probability = model.predict_proba(cohort)
-    elif task == "binary":
-        positive = expit(model.decision_function(cohort))
-        probability = np.column_stack([1 - positive, positive])
-    else:
-        probability = softmax(model.decision_function(cohort), axis=1)
+    probability = probabilities(model, cohort)
     if task == "binary":
         return pd.DataFrame({"y_score": probability[:, 1]})
     return pd.DataFrame(probability, columns=[f"p_{k}" for k in model.classes_])
