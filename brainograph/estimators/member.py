@@ -102,6 +102,18 @@ class Member:
 
         Nobody listens to a new participant, so no other prediction changes.
         """
+        return self._probabilities(*self.extended(cohort, phenotype, edges))[len(self.x) :]
+
+    def extended(
+        self, cohort: Cohort, phenotype: pd.DataFrame, edges: PopulationEdges
+    ) -> tuple[Tensor, Tensor]:
+        """Return what the network reads: the fitted participants, then new ones who listen.
+
+        Returns
+        -------
+        x : Tensor (S + Q, F)
+        adj : Tensor (S + Q, S + Q)
+        """
         x = transform(self.features, cohort)
         n_fitted, n_new = len(self.x), len(x)
         fitted_x = self.x.cpu().numpy()
@@ -113,7 +125,7 @@ class Member:
         graph = sparse.hstack([sparse.vstack([from_tensor(self.adj), heard]), nobody], format="csr")
         adj = to_tensor(graph, layout="sparse" if self.adj.is_sparse else "dense")
         both = torch.cat([self.x[self.carries], torch.from_numpy(x).to(self.x.device)])
-        return self._probabilities(both, adj.to(self.x.device))[n_fitted:]
+        return both, adj.to(self.x.device)
 
     def check_identity(self, cohort: Cohort, rows: np.ndarray) -> None:
         """Refuse participants who have the id of a fitted one, by row, and other data."""
