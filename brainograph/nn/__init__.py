@@ -15,6 +15,7 @@ from brainograph.nn.brainnetcnn import BrainNetCNN
 from brainograph.nn.cnn1d import CNN1d
 from brainograph.nn.hgpsl import HGPSL
 from brainograph.nn.iglcn import IGLCN
+from brainograph.nn.imaging_net import ImagingNet
 from brainograph.nn.lstm import LSTM
 from brainograph.nn.mean_mlp import MeanMLP
 from brainograph.nn.mstgc import MSTGC
@@ -34,6 +35,7 @@ __all__ = [
     "CNN1d",
     "Compose",
     "EdgeDropout",
+    "ImagingNet",
     "MeanMLP",
     "MixUp",
     "Noise",

@@ -10,9 +10,10 @@ import brainograph.nn as networks
 from brainograph.connectivity import static
 from brainograph.datasets import simulate_cohort
 from brainograph.estimators import SubjectGraphClassifier, SubjectGraphRegressor, Training
-from brainograph.estimators.pretraining import Contrast, embedding
+from brainograph.estimators.pretraining import Contrast
 from brainograph.nn import BrainBatch, MeanMLP
 from brainograph.nn.augment import EdgeDropout, MixUp, WindowCrop
+from brainograph.nn.embedding import embedding
 
 SUBJECT_LEVEL = [
     name
@@ -60,6 +61,7 @@ def test_every_network_has_an_embedding_of_each_participant(name):
         series=torch.randn(3, 60, 8),
         lengths=torch.tensor([60, 60, 60]),
         connectivity={"fc": torch.rand(3, 8, 8)},
+        images={"T1w": torch.randn(3, 1, 16, 16, 16)},
     )
     rows = embedding(network.eval(), batch)
     assert rows.ndim == 2

@@ -1,6 +1,7 @@
 import inspect
 import json
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
@@ -77,7 +78,11 @@ SUBJECT_LEVEL = [
 @pytest.mark.parametrize("name", SUBJECT_LEVEL)
 def test_every_network_is_trained_saved_and_asked_for_one_participant(name, tmp_path):
     cohort = simulate_cohort(n_subjects=20, n_regions=12, n_volumes=(60, 70), random_state=1)
-    cohort = cohort.assign(connectivity={"fc": static(cohort.timeseries)})
+    rng, paths = np.random.default_rng(0), [tmp_path / f"{i}.nii" for i in range(20)]
+    for path in paths:
+        nib.save(nib.Nifti1Image(rng.random((8, 8, 8), dtype=np.float32), np.eye(4)), path)
+    images = pd.DataFrame({"T1w": list(map(str, paths))}, index=cohort.participant_ids)
+    cohort = cohort.assign(connectivity={"fc": static(cohort.timeseries)}, images=images)
     y = cohort.phenotype["diagnosis"].to_numpy().astype(int)
     settings = Training(max_epochs=2, batch_size=8, clip=1.0)
     model = SubjectGraphClassifier(name, training=settings, device="cpu").fit(cohort[:16], y[:16])

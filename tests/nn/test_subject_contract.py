@@ -33,6 +33,9 @@ TABLE = {
         {"edges": ("fc", "morph"), "structure_learning": False},
     ],
     "IGLCN": [{"n_neighbors": 3}, {"features": ("connectivity/fc", "measures/thickness")}],
+    "ImagingNet": [
+        {"modalities": ("t1",), "encoder_params": {"channels": (8, 16), "out_channels": 16}},
+    ],
     "LSTM": [{}, {"num_layers": 2}],
     "MeanMLP": [{}, {"num_layers": 3, "hidden_channels": 16}],
     "MSTGC": [
