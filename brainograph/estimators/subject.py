@@ -22,7 +22,8 @@ class SubjectGraphClassifier(ClassifierMixin, SubjectGraph):
     ``fit(cohort, y)`` learns from the participants with a label (``y != -1``) and looks at no
     other. The network says what it reads (series, matrices, measures, phenotypes, images) and
     gets it from the cohort by name. Participants are sorted by id, so that nothing depends on
-    their order.
+    their order. A network that says ``missing_ok`` learns from and predicts participants who lack
+    some of what it reads: a NaN path, a matrix or measure of NaN only, a series without a volume.
 
     Where *nobody* has a label, ``fit`` pretrains: the network learns to recognise a participant in
     two views made by ``augmentation``
@@ -45,8 +46,12 @@ class SubjectGraphClassifier(ClassifierMixin, SubjectGraph):
     allow_diagnostic : bool
         Whether phenotypes that follow from the diagnosis may be among them.
     standardize : bool
-        Whether each region's series is brought to mean 0 and deviation 1 over time, and each
-        image over its voxels.
+        Whether each region's series is brought to mean 0 and deviation 1 over time, and, without
+        ``volumes``, each image over its voxels.
+    volumes : Volumes, optional
+        How images are brought to one grid, masked and normalised
+        (:class:`~brainograph.io.Volumes`), and where they are cached. By default they are on one
+        grid already.
     training : Training
         Optimiser, schedule, batches, early stopping, devices and precision.
     augmentation : callable, optional

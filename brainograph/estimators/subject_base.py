@@ -16,6 +16,7 @@ from torch import nn
 from brainograph.cohort import Cohort
 from brainograph.estimators.checkpoint import Checkpoint
 from brainograph.estimators.persistence import SavedModel, read_model, write_model
+from brainograph.estimators.presence import check_learnt
 from brainograph.estimators.pretraining import Contrast
 from brainograph.estimators.settings import Training
 from brainograph.estimators.subject_data import SubjectData
@@ -29,6 +30,7 @@ from brainograph.estimators.subject_network import (
 from brainograph.estimators.subject_training import Augmentation, Fit
 from brainograph.estimators.training import resolve_device
 from brainograph.estimators.validation_split import validation_split
+from brainograph.io.volumes import Volumes
 from brainograph.preprocessing.inputs import check_regions
 from brainograph.preprocessing.parcellation import parcellation_of
 from brainograph.preprocessing.phenotypes import Phenotypes, check_phenotypes
@@ -56,6 +58,7 @@ class SubjectGraph(BaseEstimator):
         phenotypes: Sequence[str] = (),
         allow_diagnostic: bool = False,
         standardize: bool = True,
+        volumes: Volumes | None = None,
         training: Training | None = None,
         augmentation: Augmentation | None = None,
         pretrained: str | os.PathLike[str] | None = None,
@@ -74,6 +77,7 @@ class SubjectGraph(BaseEstimator):
         self.phenotypes = phenotypes
         self.allow_diagnostic = allow_diagnostic
         self.standardize = standardize
+        self.volumes = volumes
         self.training = Training() if training is None else training
         self.augmentation = augmentation
         self.pretrained = pretrained
@@ -122,6 +126,7 @@ class SubjectGraph(BaseEstimator):
         self.region_names_ = cohort.regions.index.tolist()
         self.participant_ids_ = cohort.participant_ids
         self._n_outputs = n_outputs
+        self._image_shapes: dict[str, list[int]] = {}
         self._members: list[nn.Module] = []
         self._phenotypes: list[Phenotypes | None] = []
         histories = {}
@@ -138,8 +143,10 @@ class SubjectGraph(BaseEstimator):
             freeze(network, self.freeze)
             if data is None:
                 data = self._data(cohort, network)
+                self._image_shapes = {name: list(shape) for name, shape in data.shapes.items()}
                 if self.training.devices == 1:
                     data.keep_on(device)
+            check_learnt(data.present, rows)
             fit = Fit(
                 network=self._contrast(network, seed) if contrast else network,
                 data=data.with_phenotypes(_matrix(phenotypes, cohort)),
@@ -206,7 +213,15 @@ class SubjectGraph(BaseEstimator):
     def _data(self, cohort: Cohort, network: nn.Module) -> SubjectData:
         reads: Any = network.reads
         needed: Any = getattr(network, "min_volumes", 1)
-        return SubjectData(cohort, reads, standardize=self.standardize, min_volumes=needed)
+        return SubjectData(
+            cohort,
+            reads,
+            standardize=self.standardize,
+            min_volumes=needed,
+            volumes=self.volumes,
+            missing_ok=bool(getattr(network, "missing_ok", False)),
+            shapes=self._image_shapes,
+        )
 
     def _weights(self, strata: np.ndarray) -> np.ndarray:
         """Return the weight of each row in the loss (S,)."""
@@ -231,6 +246,7 @@ class SubjectGraph(BaseEstimator):
             "training": self.training.get_params(),
             "phenotypes": list(self.phenotypes),
             "standardize": self.standardize,
+            "volumes": None if self.volumes is None else self.volumes.get_params(),
             "pretrained": None if self.pretrained is None else str(self.pretrained),
             "freeze": list(self.freeze),
             "random_state": self.random_state,
@@ -253,6 +269,7 @@ class SubjectGraph(BaseEstimator):
             mine = data.with_phenotypes(_matrix(phenotypes, cohort))
             size, network = self.training.batch_size, network.eval()
             rows = [np.arange(i, min(i + size, len(data))) for i in range(0, len(data), size)]
+            mine.expect(rows)
             logits = [network(mine.batch(part)).double().cpu().numpy() for part in rows]
             outputs.append(np.concatenate([np.zeros((0, self._n_outputs)), *logits]))
         return outputs
@@ -282,10 +299,16 @@ class SubjectGraph(BaseEstimator):
         network = network_class(self.network).__name__
         facts = {
             "estimator": type(self).__name__,
-            "params": {**params, "network": network, "training": self.training.get_params()},
+            "params": {
+                **params,
+                "network": network,
+                "training": self.training.get_params(),
+                "volumes": None if self.volumes is None else self.volumes.get_params(),
+            },
             "regions": self.region_names_,
             "participants": self.participant_ids_,
             "n_outputs": self._n_outputs,
+            "image_shapes": self._image_shapes,
             "fitted": self._facts(),
         }
         tensors = {
@@ -330,10 +353,13 @@ class SubjectGraph(BaseEstimator):
                 f"{folder} holds a {facts['params']['network']}, not a {network.__name__}."
             )
         params = {**facts["params"], "training": Training(**facts["params"]["training"])}
+        if params.get("volumes") is not None:
+            params["volumes"] = Volumes(**params["volumes"])
         model = cls(**{**params, "network": network or params["network"], "device": device})
         model.region_names_ = facts["regions"]
         model.participant_ids_ = facts["participants"]
         model._n_outputs = facts["n_outputs"]
+        model._image_shapes = facts.get("image_shapes", {})
         model.history_ = saved.tables["history"].set_index(["member", "epoch"])
         model._restore(facts["fitted"])
         model._members, model._phenotypes = [], []

@@ -1,8 +1,8 @@
 """What a network reads of a cohort, cut into batches on the device."""
 
 import copy
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
 import numpy as np
@@ -10,7 +10,12 @@ import torch
 
 from brainograph.cohort import Cohort
 from brainograph.connectivity.series import find_constant
+from brainograph.estimators.presence import find_present
+from brainograph.estimators.read_ahead import ReadAhead
 from brainograph.nn.brain_batch import BrainBatch
+
+if TYPE_CHECKING:
+    from brainograph.io.volumes import Volumes
 
 __all__ = ["SubjectData"]
 
@@ -21,8 +26,9 @@ _CPU_LIMIT = 2 * 2**30  # bytes that are read once and kept
 class SubjectData:
     """The members of a cohort that a network reads, by row.
 
-    Series and matrices are read from the (memory-mapped) cohort when a batch asks for them, or
-    once if :meth:`keep_on` finds room; both give the same batches.
+    Series, matrices and images are read from the (memory-mapped) cohort when a batch asks for
+    them, or once if :meth:`keep_on` finds room; both give the same batches. After :meth:`expect`
+    the next batch is read while the current one is used.
 
     Parameters
     ----------
@@ -32,10 +38,24 @@ class SubjectData:
         ``"series"``, ``"connectivity/NAME"``, ``"measures/NAME"``, ``"images/NAME"``,
         ``"phenotypes"``.
     standardize : bool
-        Whether each region's series has mean 0 and deviation 1 over time, and each image over
-        its voxels.
+        Whether each region's series has mean 0 and deviation 1 over time, and, without
+        ``volumes``, each image over its voxels.
     min_volumes : int
         Volumes that the network needs.
+    volumes : Volumes, optional
+        How images are brought to one grid; by default they are on one, and read as they are.
+    missing_ok : bool
+        Whether the network can do without some of what it reads. What somebody lacks is then
+        zeros (of a series: ``min_volumes`` of them), and ``batch.present`` says who has what.
+    shapes : mapping of modality to (D, H, W), optional
+        Grids of the images that were learnt from.
+
+    Attributes
+    ----------
+    present : dict of name to array (S,) of bool
+        Who has what; nothing for a network that needs it all.
+    shapes : dict of modality to (D, H, W)
+        Grid of each modality's images.
 
     Raises
     ------
@@ -44,7 +64,15 @@ class SubjectData:
     """
 
     def __init__(
-        self, cohort: Cohort, reads: Sequence[str], *, standardize: bool, min_volumes: int = 1
+        self,
+        cohort: Cohort,
+        reads: Sequence[str],
+        *,
+        standardize: bool,
+        min_volumes: int = 1,
+        volumes: "Volumes | None" = None,
+        missing_ok: bool = False,
+        shapes: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         self.cohort = cohort
         self.reads = tuple(reads)
@@ -52,12 +80,19 @@ class SubjectData:
         self.lengths: np.ndarray | None = None
         self.phenotypes: np.ndarray | None = None
         self.device = torch.device("cpu")
+        self.volumes = volumes
         self._whole: BrainBatch | None = None
+        self._ahead: ReadAhead | None = None
         for name in self.reads:
             _check_there(cohort, name)
+        self.present = find_present(cohort, self.reads, missing_ok=missing_ok)
         if "series" in self.reads:
-            self.lengths = np.array([len(series) for series in cohort.timeseries or ()])
+            self.lengths = np.array([len(series) for series in cohort.timeseries or ()], dtype=int)
+            self.lengths[~self._has("series", np.arange(len(cohort)))] = max(min_volumes, 1)
             self._check_lengths(self.lengths, min_volumes)
+        given = {name: tuple(shape) for name, shape in (shapes or {}).items()}
+        names = self.names("images") if len(cohort) else []
+        self.shapes = {name: given.get(name) or self._grid(name) for name in names}
 
     def __len__(self) -> int:
         return len(self.cohort)
@@ -96,14 +131,18 @@ class SubjectData:
         size += n * n_regions * (n_regions * len(self.names("connectivity")))
         size += n * n_regions * len(self.names("measures"))
         for name in self.names("images"):
-            first: Any = nib.load(self.cohort.images[name].iloc[0])
-            size += n * int(np.prod(first.shape))
+            size += n * int(np.prod(self.shapes[name]))
         return 4 * size
+
+    def expect(self, batches: Sequence[np.ndarray]) -> None:
+        """Say which rows will be asked for, in order: each is read while those before are used."""
+        if self._whole is None:
+            self._ahead = ReadAhead(self._read, batches)
 
     def batch(self, rows: np.ndarray) -> BrainBatch:
         """Return the participants of some rows, padded to the longest of them."""
         if self._whole is None:
-            batch = self._read(rows).to(self.device)
+            batch = (self._ahead or self._read)(rows).to(self.device)
         else:
             longest = None if self.lengths is None else int(self.lengths[rows].max())
             batch = self._whole.trim(longest)[torch.from_numpy(rows).to(self.device)]
@@ -115,13 +154,14 @@ class SubjectData:
         """Read rows from the cohort."""
         cohort = self.cohort
         batch = BrainBatch()
+        batch.present = {name: torch.from_numpy(one[rows]) for name, one in self.present.items()}
         if self.lengths is not None:
             batch.lengths = torch.from_numpy(self.lengths[rows])
             batch.series = torch.from_numpy(self._series(rows))
         for name in self.names("connectivity"):
-            batch.connectivity[name] = self._rows_of(cohort.connectivity[name], rows, name)
+            batch.connectivity[name] = self._rows_of("connectivity", name, rows)
         for name in self.names("measures"):
-            batch.measures[name] = self._rows_of(cohort.measures[name], rows, name)
+            batch.measures[name] = self._rows_of("measures", name, rows)
         for name in self.names("images"):
             batch.images[name] = self._images(rows, name)
         if "repetition_time" in cohort.phenotype:
@@ -134,31 +174,61 @@ class SubjectData:
         padded = np.zeros((len(rows), lengths.max(), self.cohort.n_regions), dtype=np.float32)
         for i, row in enumerate(rows):
             one = np.asarray(series[row])
+            if not len(one):
+                continue
             self._check_finite(one, row, "series")
             padded[i, : len(one)] = _standardized(one) if self.standardize else one
         return padded
 
-    def _rows_of(self, array: np.ndarray, rows: np.ndarray, name: str) -> torch.Tensor:
-        part = np.asarray(array[rows], dtype=np.float32)
+    def _rows_of(self, kind: str, name: str, rows: np.ndarray) -> torch.Tensor:
+        part = np.asarray(getattr(self.cohort, kind)[name][rows], dtype=np.float32)
+        part[~self._has(f"{kind}/{name}", rows)] = 0
         for row, one in zip(rows, part, strict=True):
             self._check_finite(one, row, name)
         return torch.from_numpy(part)
 
+    def _has(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Tell who of some rows has what is read."""
+        return self.present[name][rows] if name in self.present else np.ones(len(rows), dtype=bool)
+
+    def _grid(self, name: str) -> tuple[int, ...]:
+        """Return the shape of the images of a modality: that of the first."""
+        if self.volumes is not None and self.volumes.shape is not None:
+            return self.volumes.shape
+        row = self.cohort.images[name].notna().to_numpy().argmax()
+        path = self.cohort.images[name].iloc[row]
+        if not isinstance(path, str):
+            raise ValueError(
+                f"nobody has an image {name!r}. Leave it out of what the network reads."
+            )
+        if self.volumes is not None:
+            return self.volumes.read(path).shape
+        image: Any = nib.load(path)
+        return tuple(int(n) for n in image.shape)
+
     def _images(self, rows: np.ndarray, name: str) -> torch.Tensor:
-        volumes: list[np.ndarray] = []
-        for row in rows:
-            image: Any = nib.load(self.cohort.images[name].iloc[row])
-            volume = np.asarray(image.dataobj, dtype=np.float32)
+        shape = self.shapes[name]
+        volumes = np.zeros((len(rows), 1, *shape), dtype=np.float32)
+        there = self._has(f"images/{name}", rows)
+        for i, row in zip(np.flatnonzero(there), rows[there], strict=True):
+            volume = self._volume(self.cohort.images[name].iloc[row])
             self._check_finite(volume, row, name)
-            if volumes and volume.shape != volumes[0].shape:
+            if volume.shape != shape:
                 raise ValueError(
-                    f"the images {name!r} must have one grid, got {volumes[0].shape} and, for "
-                    f"{self.cohort.participant_ids[row]}, {volume.shape}. Resample them first."
+                    f"the images {name!r} must have one grid, got {shape} and, for "
+                    f"{self.cohort.participant_ids[row]}, {volume.shape}. Write volumes="
+                    "Volumes(spacing=2.0, shape=(96, 112, 96)), which resamples them."
                 )
-            if self.standardize:
-                volume = (volume - volume.mean()) / (volume.std() or 1.0)
-            volumes.append(volume)
-        return torch.from_numpy(np.stack(volumes)[:, None])
+            volumes[i, 0] = volume
+        return torch.from_numpy(volumes)
+
+    def _volume(self, path: str) -> np.ndarray:
+        """Read one image."""
+        if self.volumes is not None:
+            return self.volumes.read(path)
+        image: Any = nib.load(path)
+        volume = np.asarray(image.dataobj, dtype=np.float32)
+        return (volume - volume.mean()) / (volume.std() or 1.0) if self.standardize else volume
 
     def _check_finite(self, values: np.ndarray, row: int, name: str) -> None:
         if not np.isfinite(values).all():
@@ -195,9 +265,4 @@ def _check_there(cohort: Cohort, name: str) -> None:
         raise ValueError(
             f"the network reads {kind} {key!r} and the cohort has {there or 'none'}. Add it with "
             f"{hint}, or name one of those in the parameters of the network."
-        )
-    if kind == "images" and cohort.images[key].isna().any():
-        who = cohort.images.index[cohort.images[key].isna()].tolist()
-        raise ValueError(
-            f"{len(who)} participants have no image {key!r}: {who[:5]}. Leave them out."
         )

@@ -232,6 +232,7 @@ class _Run:
                 share = fabric.world_size * fit.weight[part].sum() / whole
                 # A process without a row of its own goes through the motions.
                 parts.append((part if len(part) else batch[:1], float(share)))
+        self.data.expect([rows for rows, _ in parts])
         return parts
 
     def _target(self, rows: np.ndarray) -> Tensor:
@@ -254,9 +255,10 @@ class _Run:
         """Return the mean loss of the validation rows, over all processes."""
         size = self.fit.training.batch_size
         mine = self.fit.held_out[self.fabric.global_rank :: self.fabric.world_size]
+        batches = [mine[start : start + size] for start in range(0, len(mine), size)]
+        self.data.expect(batches)
         total = torch.zeros(2, dtype=torch.float32, device=self.fabric.device)
-        for start in range(0, len(mine), size):
-            rows = mine[start : start + size]
+        for rows in batches:
             with self.fabric.autocast():
                 logits = self.objective.network(self.data.batch(rows))
             weight = self._weight(rows)

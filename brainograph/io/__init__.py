@@ -13,10 +13,12 @@ from brainograph.io.freesurfer import read_freesurfer
 from brainograph.io.images import read_images
 from brainograph.io.participants import read_participants
 from brainograph.io.tables import read_tables
+from brainograph.io.volumes import Volumes
 from brainograph.io.xcpd import read_xcpd
 
 __all__ = [
     "Atlas",
+    "Volumes",
     "collect",
     "extract_series",
     "load_atlas",

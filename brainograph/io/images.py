@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 
@@ -17,28 +16,16 @@ from brainograph.io.collect import Result, assemble, collect, failure_table
 from brainograph.io.extraction import labels_on_grid
 from brainograph.io.participants import align, read_participants
 from brainograph.io.patterns import match_files
+from brainograph.io.volumes import open_volume
 
 __all__ = ["read_images"]
-
-
-def _open(path: Path) -> Any:
-    """Open a 3D image and look at its header."""
-    image: Any = nib.load(path)
-    shape = tuple(int(n) for n in image.shape)
-    if len(shape) == 4 and shape[3] == 1:
-        image, shape = image.slicer[..., 0], shape[:3]
-    if len(shape) != 3 or min(shape) < 2:
-        raise ValueError(f"a 3D volume is needed, this one has shape {shape}")
-    if not np.isfinite(image.affine).all() or np.linalg.matrix_rank(image.affine[:3, :3]) < 3:
-        raise ValueError("the header has no valid affine (voxel to mm)")
-    return image
 
 
 def _measure(
     path: Path, labels: Path | None = None, *, atlas: Atlas | None, codes: Sequence[int]
 ) -> Result:
     """Return regional measures and similarity; without an atlas, only look at the header."""
-    image = _open(path)
+    image = open_volume(path)
     own = atlas if labels is None else load_atlas(labels)
     if own is None:
         return {}
@@ -119,6 +106,7 @@ def read_images(
     Examples
     --------
     >>> import tempfile
+    >>> import nibabel as nib
     >>> folder = Path(tempfile.mkdtemp())
     >>> nib.save(nib.Nifti1Image(np.ones((4, 4, 4)), np.eye(4)), folder / "sub-01_GM.nii.gz")
     >>> table = pd.DataFrame({"participant_id": ["sub-01"], "age": [30]})

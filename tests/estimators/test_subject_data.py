@@ -6,6 +6,7 @@ import torch
 
 from brainograph.cohort import Cohort
 from brainograph.estimators.subject_data import SubjectData
+from brainograph.io.volumes import Volumes
 
 
 @pytest.fixture
@@ -113,3 +114,57 @@ def test_nan_names_the_participant(cohort):
     )
     with pytest.raises(ValueError, match="fc of b has NaN or infinite values"):
         data.batch(np.arange(3))
+
+
+@pytest.fixture
+def scanned(cohort, tmp_path, rng):
+    """a has both images, b a T1w and c a PET image only."""
+    paths = {}
+    for name in ("a_T1w", "b_T1w", "a_pet", "c_pet"):
+        paths[name] = str(tmp_path / f"{name}.nii")
+        volume = np.pad(rng.uniform(50, 100, (4, 4, 4)), 1).astype(np.float32)
+        nib.save(nib.Nifti1Image(volume, np.diag([2, 2, 2, 1.0])), paths[name])
+    images = {m: [paths.get(f"{one}_{m}") for one in "abc"] for m in ("T1w", "pet")}
+    return cohort.assign(images=pd.DataFrame(images, index=cohort.participant_ids))
+
+
+def test_absent_images_are_zeros_and_present_ones_are_read(scanned):
+    volumes = Volumes(spacing=2.0, shape=(8, 8, 8))
+    reads = ["images/T1w", "images/pet"]
+    data = SubjectData(scanned, reads, standardize=True, volumes=volumes, missing_ok=True)
+    rows = np.array([0, 1, 2])
+    lazy = data.batch(rows)
+    assert lazy.has("images/T1w").tolist() == [True, True, False]
+    assert lazy.has("images/pet").tolist() == [True, False, True]
+    expected = volumes.read(scanned.images["T1w"].iloc[1])
+    assert np.array_equal(lazy.images["T1w"][1, 0], expected)
+    assert (lazy.images["T1w"][2] == 0).all()
+    data.expect([rows[:2], rows[2:]])
+    ahead = [data.batch(rows[:2]), data.batch(rows[2:])]
+    assert torch.equal(torch.cat([one.images["pet"] for one in ahead]), lazy.images["pet"])
+    assert torch.equal(torch.cat([one.present["images/pet"] for one in ahead]), lazy.has(reads[1]))
+    kept = data.keep_on(torch.device("cpu")).batch(rows)
+    assert torch.equal(kept.images["T1w"], lazy.images["T1w"])
+    assert torch.equal(kept.present["images/T1w"], lazy.present["images/T1w"])
+
+
+def test_images_that_nobody_has_any_more_keep_the_grid_of_the_training(scanned):
+    reads = ["images/T1w", "images/pet"]
+    trained = SubjectData(scanned, reads, standardize=True, missing_ok=True)
+    assert trained.shapes == {"T1w": (6, 6, 6), "pet": (6, 6, 6)}
+    new = scanned[[1]]
+    with pytest.raises(ValueError, match="nobody has an image 'pet'"):
+        SubjectData(new, reads, standardize=True, missing_ok=True)
+    data = SubjectData(new, reads, standardize=True, missing_ok=True, shapes=trained.shapes)
+    batch = data.batch(np.array([0]))
+    assert batch.images["pet"].shape == (1, 1, 6, 6, 6)
+    assert batch.has("images/pet").tolist() == [False]
+    others = {"T1w": (8, 6, 6), "pet": (6, 6, 6)}
+    data = SubjectData(new, reads, standardize=True, missing_ok=True, shapes=others)
+    with pytest.raises(ValueError, match=r"one grid, got \(8, 6, 6\) and, for b, \(6, 6, 6\)"):
+        data.batch(np.array([0]))
+
+
+def test_who_has_no_image_is_named(scanned):
+    with pytest.raises(ValueError, match=r"1 participants have no image 'pet': \['b'\]"):
+        SubjectData(scanned, ["images/pet"], standardize=True)
