@@ -29,7 +29,8 @@ cross_validation: {{n_splits: 2}}
 controls: [majority, edges_logistic]
 """
 COMMANDS = [
-    "build", "merge", "crossval", "audit", "leaderboard", "report", "fit", "predict", "demo",
+    "build", "merge", "export", "crossval", "audit", "leaderboard", "report", "fit",
+    "predict", "demo",
 ]  # fmt: skip
 
 

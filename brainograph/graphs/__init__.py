@@ -7,6 +7,12 @@ null, :mod:`~brainograph.graphs.rewire`, sees one subject at a time and cannot l
 from brainograph.graphs.affinity import mean_distance, phenotype_agreement, similarity
 from brainograph.graphs.brain import brain_graph, dynamic_brain_graph, to_networkx
 from brainograph.graphs.dynamics import cohort_windows, dynamic_brain_graphs, edge_variability
+from brainograph.graphs.export import (
+    write_brainnet_edges,
+    write_brainnet_nodes,
+    write_graphml,
+    write_matrix,
+)
 from brainograph.graphs.flexibility import dynamic_communities, flexibility, match_communities
 from brainograph.graphs.measures import graph_measures
 from brainograph.graphs.node_features import alff, node_features, series_moments
@@ -50,5 +56,9 @@ __all__ = [
     "state_transitions",
     "state_visits",
     "to_networkx",
+    "write_brainnet_edges",
+    "write_brainnet_nodes",
     "write_edge_table",
+    "write_graphml",
+    "write_matrix",
 ]
