@@ -1,13 +1,13 @@
 """Contrastive pretraining: what two views of a participant share, learnt without labels."""
 
-import torch
 from torch import Tensor, nn
 
 from brainograph.estimators.subject_training import Augmentation
 from brainograph.nn.brain_batch import BrainBatch
 from brainograph.nn.contrast import info_nce
+from brainograph.nn.embedding import embedding, last_linear
 
-__all__ = ["Contrast", "embedding"]
+__all__ = ["Contrast"]
 
 
 class Contrast(nn.Module):
@@ -39,6 +39,7 @@ class Contrast(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> from brainograph.nn import MeanMLP
     >>> from brainograph.nn.augment import WindowCrop
     >>> batch = BrainBatch(series=torch.randn(4, 9, 5), lengths=torch.full((4,), 9))
@@ -48,7 +49,7 @@ class Contrast(nn.Module):
 
     def __init__(self, network: nn.Module, augmentation: Augmentation, *, width: int = 32) -> None:
         super().__init__()
-        channels = _last_linear(network).in_features
+        channels = last_linear(network)[1].in_features
         self.network = network
         self.augmentation = augmentation
         self.project = nn.Sequential(
@@ -71,44 +72,3 @@ class Contrast(nn.Module):
                 "Drop edges or crop series instead."
             )
         return view
-
-
-def embedding(network: nn.Module, batch: BrainBatch) -> Tensor:
-    """Return what a network gives to its last linear layer (B, F).
-
-    Parameters
-    ----------
-    network : Module
-        A subject-level network.
-    batch : BrainBatch
-        What it reads of B participants.
-
-    Raises
-    ------
-    ValueError
-        If the network has no linear layer.
-
-    Examples
-    --------
-    >>> from brainograph.nn import MeanMLP
-    >>> batch = BrainBatch(series=torch.randn(4, 9, 5), lengths=torch.full((4,), 9))
-    >>> embedding(MeanMLP(5, 2, hidden_channels=16), batch).shape
-    torch.Size([4, 16])
-    """
-    given: list[Tensor] = []
-    hook = _last_linear(network).register_forward_pre_hook(lambda _, x: given.append(x[0]))
-    try:
-        network(batch)
-    finally:
-        hook.remove()
-    return given[0]
-
-
-def _last_linear(network: nn.Module) -> nn.Linear:
-    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
-    if not layers:
-        raise ValueError(
-            f"{type(network).__name__} has no linear layer, whose input could be contrasted. Train "
-            "it with labels."
-        )
-    return layers[-1]
