@@ -13,6 +13,7 @@ from brainograph.nn.brain_gcn import BrainGCN
 from brainograph.nn.brain_network_transformer import BrainNetworkTransformer
 from brainograph.nn.brainnetcnn import BrainNetCNN
 from brainograph.nn.cnn1d import CNN1d
+from brainograph.nn.graph_imaging_net import GraphImagingNet
 from brainograph.nn.hgpsl import HGPSL
 from brainograph.nn.iglcn import IGLCN
 from brainograph.nn.imaging_net import ImagingNet
@@ -35,6 +36,7 @@ __all__ = [
     "CNN1d",
     "Compose",
     "EdgeDropout",
+    "GraphImagingNet",
     "ImagingNet",
     "MeanMLP",
     "MixUp",

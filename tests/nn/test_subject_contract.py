@@ -13,6 +13,8 @@ import brainograph.nn as networks
 from brainograph.nn import BrainBatch
 
 R, T = 10, 70
+SMALL_GCN = {"BrainGCN": {"hidden_channels": 8, "concat_channels": 2}}
+SMALL_SFCN = {"encoder": "SFCN", "channels": (4, 8), "out_channels": 8}
 TABLE = {
     "BrainGCN": [
         *({"conv": conv} for conv in ("gcn", "gat", "gin", "graphconv", "sage", "cheb")),
@@ -27,6 +29,21 @@ TABLE = {
     "BrainNetCNN": [{}],
     "BrainNetworkTransformer": [{}, {"num_layers": 1, "n_clusters": 3}],
     "CNN1d": [{}, {"num_layers": 3, "kernel_size": 3}],
+    "GraphImagingNet": [
+        {},
+        {"graphs": {"MSTGC": {"window": 30}, "sc": {"network": "BrainGCN", "edges": "sc"}}},
+        *(
+            {"graphs": SMALL_GCN, "images": {"t1": SMALL_SFCN}, "channels": 16, **params}
+            for params in (
+                {"fusion": "concat", "similarity_weight": 0.1, "contrastive_weight": 0.1},
+                {"fusion": "add", "late": "weighted", "auxiliary_weight": 0.3},
+                {"fusion": "tensor", "fusion_params": {"rank": 4}, "discriminative_weight": 0.1},
+                {"fusion": "cross_attention", "auxiliary_weight": 0.3, "adaptive_temperature": 0.5},
+                {"fusion": "hierarchical", "stages": {"BrainGCN": ["norms.0"], "t1": ["blocks.0"]}},
+                {"fusion": None, "late": "mean", "modality_dropout": 0.2},
+            )
+        ),
+    ],
     "HGPSL": [
         {},
         {"edges": ("fc", "sc"), "fusion": "attention"},
