@@ -14,6 +14,7 @@ from nilearn.datasets import (
     load_mni152_gm_template,
     load_mni152_template,
 )
+from scipy.interpolate import BSpline
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from brainograph.cohort import Cohort
@@ -28,7 +29,7 @@ Modality = Literal["T1w", "GM", "pet"]
 _REGIONS = ("Limbic_Hippocampus_L", "Limbic_Hippocampus_R")
 _SPREAD = 0.06  # deviation of local tissue between participants, as a share of it
 _NOISE = 0.03  # deviation of a voxel's noise, as a share of the brightest tissue
-_KNOTS = 6  # of the smooth fields, on each axis: about 30 mm apart
+_KNOTS = 9  # of the smooth fields, on each axis: about 35 mm apart
 
 
 def simulate_images(
@@ -53,12 +54,13 @@ def simulate_images(
     Each image is nilearn's MNI152 template, bent by a smooth field, times a smooth field of local
     tissue, in arbitrary units with noise:
 
-    .. math:: I(x) = b_s(x) \, m(x + u(x)) \, (1 + \sigma (g(x) - d \, y \, 1_{x \in A}))
-              + \epsilon(x)
+    .. math:: I(x) = b_s(x) \, t(x + u(x)) + \epsilon(x), \qquad
+              t(x) = m(x) (1 + \sigma (g(x) - d \, s_A \, y \, 1_{x \in A}))
 
-    where :math:`u` (mm) and :math:`g` (unit variance) are drawn anew for each participant and
-    modality, :math:`d` is the effect, :math:`A` the affected balls and :math:`b_s` the scanner's
-    gain and bias. The planted lack is atrophy in ``T1w`` and ``GM`` (a VBM map) and
+    where :math:`m` is the template, :math:`u` (mm) and :math:`g` (unit variance) are drawn anew
+    for each participant and modality, :math:`d` is the effect, :math:`A` the affected balls,
+    :math:`s_A` the deviation of :math:`g`'s mean over them, and :math:`b_s` the scanner's gain
+    and bias. The planted lack is atrophy in ``T1w`` and ``GM`` (a VBM map) and
     hypometabolism in ``pet``.
 
     Parameters
@@ -73,7 +75,8 @@ def simulate_images(
     resolution : int, mm
         Size of a voxel; 8 for a quick test.
     effect : float
-        Cohen's d of a patient's tissue in the affected regions. 0 plants nothing.
+        Cohen's d of the mean tissue of the affected regions, of which bending and noise hide
+        some. 0 plants nothing.
     regions : sequence of str
         Names of :func:`~brainograph.datasets.regions.mni_regions` (56), whose centres the
         affected balls have.
@@ -185,14 +188,28 @@ class _Brain:
         self.templates = {"T1w": t1.get_fdata() * self.mask, "GM": grey_matter, "pet": uptake}
         xyz = nib.affines.apply_affine(self.affine, np.indices(t1.shape).transpose(1, 2, 3, 0))
         distance = np.linalg.norm(xyz[..., np.newaxis, :] - centres, axis=-1).min(axis=-1)
-        self.affected = (distance <= radius).astype(float)  # (D, H, W)
+        self.affected = (distance <= radius) & self.mask  # (D, H, W)
+        if not self.affected.any():
+            raise ValueError(
+                f"no voxel of {resolution} mm is within {radius} mm of the affected regions. Write "
+                "a larger radius."
+            )
+        self.splines = [_spline(size) for size in t1.shape]
+        # Deviation between participants of the field's mean over the affected voxels.
+        at = [basis[i] for basis, i in zip(self.splines, np.nonzero(self.affected), strict=True)]
+        weights = np.einsum("va,vb,vc->abc", *at, optimize=True) / self.affected.sum()
+        self.spread = float(np.linalg.norm(weights))
 
     def field(self, knots: np.ndarray) -> np.ndarray:
-        """Return a smooth field (D, H, W) through knots (K, K, K), of about unit variance."""
-        shape = self.mask.shape
-        axes = [np.linspace(0.5, n - 1.5, size) for n, size in zip(knots.shape, shape, strict=True)]
-        smooth = map_coordinates(knots, np.meshgrid(*axes, indexing="ij"), order=3, mode="mirror")
-        return smooth / 0.65  # what the interpolation leaves of the deviation
+        """Return a cubic spline (D, H, W) of knots (K, K, K) drawn from N(0, 1): as each voxel."""
+        return np.einsum("abc,xa,yb,zc->xyz", knots, *self.splines, optimize=True)
+
+
+def _spline(size: int) -> np.ndarray:
+    """Return a cubic B-spline basis (size, K) whose random sums have variance 1 everywhere."""
+    where = np.linspace(3, _KNOTS, size)
+    basis = BSpline.design_matrix(where, np.arange(_KNOTS + 4.0), 3).toarray()
+    return basis / np.linalg.norm(basis, axis=1, keepdims=True)
 
 
 def _write(
@@ -212,7 +229,7 @@ def _write(
         rng = np.random.default_rng([*seed.generate_state(2), number])
         knots = rng.normal(size=(4, _KNOTS, _KNOTS, _KNOTS))
         tissue = brain.templates[modality] * (
-            1 + _SPREAD * (brain.field(knots[0]) - effect * brain.affected)
+            1 + _SPREAD * (brain.field(knots[0]) - effect * brain.spread * brain.affected)
         )
         shift = np.stack([brain.field(one) for one in knots[1:]]) * deformation / brain.resolution
         where = np.indices(brain.mask.shape) + shift

@@ -228,7 +228,7 @@ def _prepare(volumes: Volumes, path: str | os.PathLike[str]) -> tuple[np.ndarray
     record = {
         "file": str(path),
         "orientation": "".join(nib.aff2axcodes(image.affine)),
-        "shape": image.shape,
+        "shape": [int(n) for n in image.shape],
         "spacing": np.round(nib.affines.voxel_sizes(image.affine), 4).tolist(),
     }
     image, not_finite = _finite(nib.as_closest_canonical(image), path)
@@ -309,7 +309,7 @@ def _mask(
     else:
         whole = _finite(nib.as_closest_canonical(open_volume(mask)), mask)[0]
     there = resample_img(
-        whole, target_affine=grid.affine, target_shape=grid.shape, interpolation="linear"
+        whole, target_affine=grid.affine, target_shape=grid.shape, interpolation="nearest"
     ).get_fdata()
     if not there.any():
         raise ValueError(
