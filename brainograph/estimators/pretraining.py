@@ -1,5 +1,6 @@
 """Contrastive pretraining: what two views of a participant share, learnt without labels."""
 
+import torch
 from torch import Tensor, nn
 
 from brainograph.estimators.subject_training import Augmentation
@@ -39,7 +40,6 @@ class Contrast(nn.Module):
 
     Examples
     --------
-    >>> import torch
     >>> from brainograph.nn import MeanMLP
     >>> from brainograph.nn.augment import WindowCrop
     >>> batch = BrainBatch(series=torch.randn(4, 9, 5), lengths=torch.full((4,), 9))

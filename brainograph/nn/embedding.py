@@ -34,6 +34,7 @@ class Embedder(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> from brainograph.nn import MeanMLP
     >>> batch = BrainBatch(series=torch.randn(4, 9, 5), lengths=torch.full((4,), 9))
     >>> Embedder(MeanMLP(5, 2, hidden_channels=16))(batch).shape
@@ -78,6 +79,7 @@ def embedding(network: nn.Module, batch: BrainBatch) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> from brainograph.nn import MeanMLP
     >>> batch = BrainBatch(series=torch.randn(4, 9, 5), lengths=torch.full((4,), 9))
     >>> embedding(MeanMLP(5, 2, hidden_channels=16), batch).shape
@@ -126,6 +128,7 @@ def tapped(network: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tenso
 
     Examples
     --------
+    >>> import torch
     >>> network = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
     >>> with tapped(network, ["0"]) as said:
     ...     out = network(torch.ones(4, 3))

@@ -220,16 +220,17 @@ class GraphImagingNet(nn.Module):
     def _encode(self, batch: BrainBatch, y: Tensor | None = None) -> _Encoded:
         """Run each encoder on those who have what it reads; with labels, ask for its own loss."""
         features, present, own = [], [], torch.zeros((), device=batch.device)
-        for branch in self.branches.values():
-            there = has_all(batch, branch.reads)  # type: ignore[arg-type]
+        branches: Any = self.branches.values()
+        for branch in branches:
+            there = has_all(batch, branch.reads)
             present.append(there)
             if not bool(there.any()):
-                features.append(torch.zeros(len(batch), branch.width, device=batch.device))  # type: ignore[arg-type]
+                features.append(torch.zeros(len(batch), branch.width, device=batch.device))
                 continue
             rows = None if bool(there.all()) else there.nonzero().flatten()
             part = batch if rows is None else batch[rows]
             if y is not None and branch.has_loss and self.encoder_weight:
-                x, loss = branch.loss(part, y if rows is None else y[rows])  # type: ignore[operator]
+                x, loss = branch.loss(part, y if rows is None else y[rows])
                 own = own + self.encoder_weight * loss
             else:
                 x = branch(part)

@@ -226,7 +226,7 @@ def discriminative(features: Tensor, y: Tensor, *, margin: float = 1.0) -> Tenso
     >>> discriminative(z, y)
     tensor(0.)
     >>> discriminative(torch.ones(3, 2), y)
-    tensor(1.)
+    tensor(1.0000)
     """
     z = functional.normalize(features, dim=-1)
     member = functional.one_hot(y.unique(return_inverse=True)[1]).to(z)  # (B, classes there)

@@ -1,6 +1,7 @@
 """Merging at every stage."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -69,11 +70,10 @@ class HierarchicalFusion(Fusion):
         depth = len(self.norms)
         merged: list[list[Tensor]] = [[] for _ in range(depth)]
         who: list[list[Tensor]] = [[] for _ in range(depth)]
-        for m, (x, widths) in enumerate(zip(features, self.stages, strict=True)):
-            parts = x.split(list(widths), dim=1)
-            for s, (part, one) in enumerate(
-                zip(parts, self.maps[m], strict=True), depth - len(parts)
-            ):
+        for m, (x, maps) in enumerate(zip(features, self.maps, strict=True)):
+            parts = x.split(list(self.stages[m]), dim=1)
+            stages: Any = zip(parts, maps, strict=True)  # type: ignore[call-overload]
+            for s, (part, one) in enumerate(stages, depth - len(parts)):
                 merged[s].append(one(part))
                 who[s].append(present[:, m])
         z = features[0].new_zeros(())

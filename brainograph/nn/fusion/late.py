@@ -176,5 +176,5 @@ class LateFusion(Fusion):
             return loss
 
         for _ in range(5):
-            optimizer.step(closure)  # type: ignore[arg-type]
+            optimizer.step(closure)
         optimizer.zero_grad()
