@@ -3,15 +3,23 @@
 import os
 from pathlib import Path
 
+from brainograph.estimators.calibration import Calibrated
+from brainograph.estimators.conformal import Conformal
 from brainograph.estimators.persistence import read_facts
 from brainograph.estimators.population import PopulationGraphClassifier
+from brainograph.estimators.population_network import PopulationNetworkClassifier
 from brainograph.estimators.subject import SubjectGraphClassifier, SubjectGraphRegressor
 from brainograph.estimators.transductive import TransductiveClassifier
+from brainograph.estimators.uncertainty import MonteCarloDropout
 
 __all__ = ["load_model"]
 
 Saved = (
-    PopulationGraphClassifier
+    Calibrated
+    | Conformal
+    | MonteCarloDropout
+    | PopulationGraphClassifier
+    | PopulationNetworkClassifier
     | SubjectGraphClassifier
     | SubjectGraphRegressor
     | TransductiveClassifier
@@ -19,7 +27,11 @@ Saved = (
 _ESTIMATORS = {
     estimator.__name__: estimator
     for estimator in (
+        Calibrated,
+        Conformal,
+        MonteCarloDropout,
         PopulationGraphClassifier,
+        PopulationNetworkClassifier,
         SubjectGraphClassifier,
         SubjectGraphRegressor,
         TransductiveClassifier,

@@ -23,6 +23,12 @@ REGRESSORS = {"SubjectGraphRegressor": estimators.SubjectGraphRegressor("MeanMLP
 TABLE = {
     "SubjectGraphClassifier": estimators.SubjectGraphClassifier("MeanMLP", **SMALL),
     "PopulationGraphClassifier": estimators.PopulationGraphClassifier(**FAST),
+    "PopulationNetworkClassifier": estimators.PopulationNetworkClassifier(
+        "MMGNN",
+        params={"modalities": ("connectivity/fc", "measures/thickness"), "channels": 16},
+        training=estimators.Training(lr=0.02, max_epochs=20, patience=8),
+        device="cpu",
+    ),
     "TransductiveClassifier": estimators.TransductiveClassifier(
         make_pipeline(Harmonized(Edges(), MIDA(30)), BlockScaler()), LogisticRegression()
     ),
