@@ -1,6 +1,7 @@
 """One trained network with the features and the graph it was trained on."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
@@ -17,6 +18,7 @@ from brainograph.cohort import Cohort
 from brainograph.estimators.persistence import SavedModel
 from brainograph.estimators.population_edges import PopulationEdges
 from brainograph.nn.adjacency import from_tensor, to_tensor
+from brainograph.nn.bayesian import sampling
 from brainograph.nn.population_gcn import PopulationGCN
 
 __all__ = ["Member", "somebody_else", "transform"]
@@ -87,22 +89,39 @@ class Member:
     carries: Tensor
 
     @torch.no_grad()
-    def _probabilities(self, x: Tensor, adj: Tensor) -> np.ndarray:
-        logits = self.network.eval()(Data(x=x, adj=adj))
-        return torch.softmax(logits.double(), dim=1).cpu().numpy()
+    def _probabilities(
+        self, x: Tensor, adj: Tensor, *, n_passes: int, random_state: int
+    ) -> np.ndarray:
+        network, batch = self.network.eval(), Data(x=x, adj=adj)
+        with sampling(network, random_state=random_state) if n_passes else nullcontext():
+            logits = torch.stack([network(batch) for _ in range(max(1, n_passes))])
+        return torch.softmax(logits.double(), dim=2).cpu().numpy()
 
-    def predict_fitted(self) -> np.ndarray:
-        """Return the probabilities (S, K) of the fitted participants."""
-        return self._probabilities(self.x[self.carries], self.adj)
+    def predict_fitted(self, *, n_passes: int = 0, random_state: int = 0) -> np.ndarray:
+        """Return the probabilities (1, S, K) of the fitted participants.
+
+        With ``n_passes`` they are (n_passes, S, K), with dropout on.
+        """
+        shown = (self.x[self.carries], self.adj)
+        return self._probabilities(*shown, n_passes=n_passes, random_state=random_state)
 
     def predict_new(
-        self, cohort: Cohort, phenotype: pd.DataFrame, edges: PopulationEdges
+        self,
+        cohort: Cohort,
+        phenotype: pd.DataFrame,
+        edges: PopulationEdges,
+        *,
+        n_passes: int = 0,
+        random_state: int = 0,
     ) -> np.ndarray:
-        """Let each new participant listen to the fitted graph; return probabilities (Q, K).
+        """Let each new participant listen to the fitted graph; return probabilities (1, Q, K).
 
-        Nobody listens to a new participant, so no other prediction changes.
+        Nobody listens to a new participant, so no other prediction changes. With ``n_passes`` they
+        are (n_passes, Q, K), with dropout on.
         """
-        return self._probabilities(*self.extended(cohort, phenotype, edges))[len(self.x) :]
+        shown = self.extended(cohort, phenotype, edges)
+        proba = self._probabilities(*shown, n_passes=n_passes, random_state=random_state)
+        return proba[:, len(self.x) :]
 
     def extended(
         self, cohort: Cohort, phenotype: pd.DataFrame, edges: PopulationEdges

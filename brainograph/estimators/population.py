@@ -18,6 +18,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from brainograph.cohort import Cohort
+from brainograph.estimators.known_participants import KnownParticipants
 from brainograph.estimators.labels import check_labels
 from brainograph.estimators.member import Member, somebody_else, transform
 from brainograph.estimators.persistence import SavedModel, read_model, write_model
@@ -37,7 +38,7 @@ __all__ = ["PopulationGraphClassifier"]
 Optimizer = Literal["adam", "lbfgs"]
 
 
-class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
+class PopulationGraphClassifier(KnownParticipants, ClassifierMixin, BaseEstimator):
     r"""Classify the participants of a cohort with a graph network over the population.
 
     ``fit(cohort, y)`` joins all participants it is given by an edge
@@ -396,23 +397,8 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
         """How unlabelled participants may be predicted: without edges all are strangers."""
         return ("inductive",) if self.combine == "none" else ("transductive", "inductive")
 
-    def regime(self, cohort: Cohort) -> np.ndarray:
-        """Tell how each participant is predicted (S,).
-
-        ``"inductive"`` for a new one, ``"transductive"`` for one who was in ``fit`` without a
-        label, ``"training"`` for one whose label was learnt from.
-        """
-        check_is_fitted(self, "_members")
-        rows = self._rows(cohort)
-        fitted = np.where(self._labelled[rows], "training", "transductive")
-        return np.where(rows >= 0, fitted, "inductive")
-
-    def _rows(self, cohort: Cohort) -> np.ndarray:
-        """Return the row of each participant in the fitted graph, -1 for a new one."""
-        return pd.Index(self.participant_ids_).get_indexer(cohort.participant_ids)
-
     def predict_proba(self, cohort: Cohort) -> np.ndarray:
-        """Return the probability of each class (S, K).
+        """Return the probability of each class (S, K), the mean over the members.
 
         Raises
         ------
@@ -420,18 +406,32 @@ class PopulationGraphClassifier(ClassifierMixin, BaseEstimator):
             If the regions are not those of the model, or somebody has the id of a fitted
             participant and other data.
         """
+        return self.sample_proba(cohort).mean(axis=0)
+
+    def sample_proba(
+        self, cohort: Cohort, *, n_passes: int = 0, random_state: int = 0
+    ) -> np.ndarray:
+        """Return the probabilities of each of M members (M, S, K).
+
+        With ``n_passes`` dropout stays on and each member speaks so often (M * n_passes, S, K),
+        as in :meth:`SubjectGraphClassifier.sample_proba`.
+        """
         check_is_fitted(self, "_members")
         check_regions(self.region_names_, cohort.regions.index.tolist())
         rows = self._rows(cohort)
         if (rows >= 0).any():
             self._members[0].check_identity(cohort[rows >= 0], rows[rows >= 0])
         new = np.flatnonzero(rows < 0)
-        proba = np.zeros((len(cohort), len(self.classes_)))
-        for member in self._members:
-            proba[rows >= 0] += member.predict_fitted()[rows[rows >= 0]]
+        samples = []
+        for i, member in enumerate(self._members):
+            draws = {"n_passes": n_passes, "random_state": random_state + i}
+            proba = np.zeros((max(1, n_passes), len(cohort), len(self.classes_)))
+            proba[:, rows >= 0] = member.predict_fitted(**draws)[:, rows[rows >= 0]]
             if len(new):
-                proba[new] += member.predict_new(cohort[new], self._phenotype, self._edges())
-        return proba / len(self._members)
+                among = (self._phenotype, self._edges())
+                proba[:, new] = member.predict_new(cohort[new], *among, **draws)
+            samples.append(proba)
+        return np.concatenate(samples)
 
     def predict(self, cohort: Cohort) -> np.ndarray:
         """Return the most probable class (S,)."""

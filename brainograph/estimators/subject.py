@@ -61,6 +61,10 @@ class SubjectGraphClassifier(ClassifierMixin, SubjectGraph):
         Folder of a saved model whose weights are taken where name and shape fit.
     freeze : sequence of str
         Beginnings of the names of parameters that are not trained: ``("encoder",)``.
+    head : {"linear", "bayesian"}
+        ``"bayesian"`` makes the last linear layer's weights distributions
+        (:class:`~brainograph.nn.bayesian.BayesianLinear`), for uncertainty by
+        :meth:`sample_proba`.
     n_members : int
         Networks with other initial weights and validation splits, whose probabilities are
         averaged.
@@ -142,14 +146,36 @@ class SubjectGraphClassifier(ClassifierMixin, SubjectGraph):
         ValueError
             If the model was pretrained without labels.
         """
+        return self.sample_proba(cohort).mean(axis=0)
+
+    def sample_proba(
+        self, cohort: Cohort, *, n_passes: int = 0, random_state: int = 0
+    ) -> np.ndarray:
+        """Return the probabilities that each member gives, or that it gives again and again.
+
+        Parameters
+        ----------
+        cohort : Cohort (S)
+            Participants.
+        n_passes : int
+            0 for one prediction of each of M members; otherwise how often each speaks with
+            dropout on and the weights of a Bayesian head drawn
+            (:func:`~brainograph.nn.bayesian.sampling`).
+        random_state : int
+            Seed of the draws, which depend on who is predicted together.
+
+        Returns
+        -------
+        array (M, S, K) or (M * n_passes, S, K)
+        """
         check_is_fitted(self, "classes_")
         if not len(self.classes_):
             raise ValueError(
                 "this model was pretrained without labels and predicts nothing. Save it, and fit "
                 "another with labels: SubjectGraphClassifier(..., pretrained=folder)."
             )
-        logits = [torch.from_numpy(output) for output in self._outputs(cohort)]
-        return torch.stack(logits).softmax(dim=2).mean(dim=0).numpy()
+        outputs = self._outputs(cohort, n_passes=n_passes, random_state=random_state)
+        return torch.from_numpy(np.stack(outputs)).softmax(dim=2).numpy()
 
     def decision_function(self, cohort: Cohort) -> np.ndarray:
         """Return log-odds of the second class (S,), or log-probabilities (S, K) of several."""

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +22,7 @@ from brainograph.estimators.pretraining import Contrast
 from brainograph.estimators.settings import Training
 from brainograph.estimators.subject_data import SubjectData
 from brainograph.estimators.subject_network import (
+    Head,
     freeze,
     network_class,
     new_network,
@@ -31,6 +33,7 @@ from brainograph.estimators.subject_training import Augmentation, Fit
 from brainograph.estimators.training import resolve_device
 from brainograph.estimators.validation_split import validation_split
 from brainograph.io.volumes import Volumes
+from brainograph.nn.bayesian import sampling
 from brainograph.preprocessing.inputs import check_regions
 from brainograph.preprocessing.parcellation import parcellation_of
 from brainograph.preprocessing.phenotypes import Phenotypes, check_phenotypes
@@ -63,6 +66,7 @@ class SubjectGraph(BaseEstimator):
         augmentation: Augmentation | None = None,
         pretrained: str | os.PathLike[str] | None = None,
         freeze: Sequence[str] = (),
+        head: Head = "linear",
         n_members: int = 1,
         device: str = "auto",
         random_state: int = 0,
@@ -82,6 +86,7 @@ class SubjectGraph(BaseEstimator):
         self.augmentation = augmentation
         self.pretrained = pretrained
         self.freeze = freeze
+        self.head = head
         self.n_members = n_members
         self.device = device
         self.random_state = random_state
@@ -106,6 +111,7 @@ class SubjectGraph(BaseEstimator):
             params=dict(self.params or {}),
             n_phenotypes=0 if phenotypes is None else len(phenotypes.get_feature_names_out()),
             seed=seed,
+            head=self.head,
         )
 
     def _fit(
@@ -249,14 +255,20 @@ class SubjectGraph(BaseEstimator):
             "volumes": None if self.volumes is None else self.volumes.get_params(),
             "pretrained": None if self.pretrained is None else str(self.pretrained),
             "freeze": list(self.freeze),
+            "head": self.head,
             "random_state": self.random_state,
         }
         of = hashlib.sha256(cohort.fingerprint().encode() + target.tobytes()).hexdigest()[:16]
         return Checkpoint(Path(self.checkpoint) / f"{of}_member{member}.pt", made_of)
 
     @torch.no_grad()
-    def _outputs(self, cohort: Cohort) -> list[np.ndarray]:
-        """Return what each member says of the participants (S, K), before any softmax."""
+    def _outputs(
+        self, cohort: Cohort, *, n_passes: int = 0, random_state: int = 0
+    ) -> list[np.ndarray]:
+        """Return what each member says of the participants (S, K), before any softmax.
+
+        With ``n_passes`` what is random in training stays so, and each member speaks so many times.
+        """
         check_is_fitted(self, "_members")
         cohort = parcellation_of(cohort, self.parcellation)
         check_regions(self.region_names_, cohort.regions.index.to_numpy())
@@ -265,14 +277,22 @@ class SubjectGraph(BaseEstimator):
         if len(cohort):
             data.keep_on(device)
         outputs = []
-        for network, phenotypes in zip(self._members, self._phenotypes, strict=True):
+        members = zip(self._members, self._phenotypes, strict=True)
+        for i, (network, phenotypes) in enumerate(members):
             mine = data.with_phenotypes(_matrix(phenotypes, cohort))
-            size, network = self.training.batch_size, network.eval()
-            rows = [np.arange(i, min(i + size, len(data))) for i in range(0, len(data), size)]
-            mine.expect(rows)
-            logits = [network(mine.batch(part)).double().cpu().numpy() for part in rows]
-            outputs.append(np.concatenate([np.zeros((0, self._n_outputs)), *logits]))
+            network.eval()
+            with sampling(network, random_state=random_state + i) if n_passes else nullcontext():
+                for _ in range(max(1, n_passes)):
+                    outputs.append(self._say(network, mine))
         return outputs
+
+    def _say(self, network: nn.Module, data: SubjectData) -> np.ndarray:
+        """Return what a network says of the participants (S, K)."""
+        size = self.training.batch_size
+        rows = [np.arange(i, min(i + size, len(data))) for i in range(0, len(data), size)]
+        data.expect(rows)
+        logits = [network(data.batch(part)).double().cpu().numpy() for part in rows]
+        return np.concatenate([np.zeros((0, self._n_outputs)), *logits])
 
     def regime(self, cohort: Cohort) -> np.ndarray:
         """Tell whose label was learnt from (``"training"``) and who is new (``"inductive"``)."""

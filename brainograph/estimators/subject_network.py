@@ -3,16 +3,19 @@
 import inspect
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
 
 from brainograph import nn as networks
 from brainograph.estimators.persistence import SavedModel, read_model
+from brainograph.nn.bayesian import bayesian_head
 from brainograph.preprocessing.inputs import check_regions
 
-__all__ = ["freeze", "network_class", "new_network", "take_weights", "weights_of"]
+__all__ = ["Head", "freeze", "network_class", "new_network", "take_weights", "weights_of"]
+
+Head = Literal["linear", "bayesian"]
 
 
 def network_class(network: type[nn.Module] | str) -> type[nn.Module]:
@@ -52,14 +55,18 @@ def new_network(
     params: Mapping[str, Any],
     n_phenotypes: int,
     seed: int,
+    head: Head = "linear",
 ) -> nn.Module:
     """Return a network with random weights, the same for the same seed.
 
     Raises
     ------
     ValueError
-        If it does not have one of the parameters, or does not read phenotypes.
+        If it does not have one of the parameters, does not read phenotypes, or has no last layer
+        to put a :class:`~brainograph.nn.bayesian.BayesianLinear` in place of.
     """
+    if head not in get_args(Head):
+        raise ValueError(f"head must be one of {get_args(Head)}, got {head!r}.")
     known = inspect.signature(kind).parameters
     strangers = sorted(set(params) - set(known))
     if strangers:
@@ -73,7 +80,8 @@ def new_network(
     more = {"n_phenotypes": n_phenotypes} if n_phenotypes else {}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return kind(n_regions, n_outputs, **params, **more)
+        network = kind(n_regions, n_outputs, **params, **more)
+        return network if head == "linear" else bayesian_head(network, n_outputs)
 
 
 def weights_of(saved: SavedModel, member: int) -> dict[str, torch.Tensor]:

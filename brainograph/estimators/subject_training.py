@@ -17,6 +17,7 @@ from brainograph.estimators.settings import Training, deterministic
 from brainograph.estimators.subject_data import SubjectData
 from brainograph.estimators.training import train
 from brainograph.estimators.training_log import TrainingLog
+from brainograph.nn.bayesian import divergence
 from brainograph.nn.brain_batch import BrainBatch
 
 if TYPE_CHECKING:
@@ -63,14 +64,23 @@ def epoch_batches(
 
 
 class _Objective(nn.Module):
-    """What is minimised: the network's own loss, or that of its logits."""
+    """What is minimised: the network's own loss, or that of its logits.
 
-    def __init__(self, network: nn.Module, regression: bool) -> None:
+    Weights that are distributions add their divergence over the number of rows that are learnt
+    from.
+    """
+
+    def __init__(self, network: nn.Module, regression: bool, n_rows: int) -> None:
         super().__init__()
         self.network = network
         self.regression = regression
+        self.n_rows = n_rows
 
     def forward(self, batch: BrainBatch, target: Tensor, weight: Tensor) -> Tensor:
+        loss, cost = self._misfit(batch, target, weight), divergence(self.network)
+        return loss if cost is None else loss + cost / self.n_rows
+
+    def _misfit(self, batch: BrainBatch, target: Tensor, weight: Tensor) -> Tensor:
         own = getattr(self.network, "loss", None)
         if own is not None:
             return own(batch, target)
@@ -171,7 +181,7 @@ def _train_apart(fabric: "Fabric", fit: Fit) -> bytes:
 
 def _train(fabric: "Fabric", fit: Fit) -> pd.DataFrame:
     settings = fit.training
-    objective = _Objective(fit.network, fit.regression)
+    objective = _Objective(fit.network, fit.regression, len(fit.rows))
     bare = settings.new_optimizer(objective.to(fabric.device))
     scheduler = settings.new_scheduler(bare)
     module, optimizer = fabric.setup(objective, bare)

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from brainograph.cohort import Cohort
+from brainograph.estimators.known_participants import KnownParticipants
 from brainograph.estimators.labels import check_labels
 from brainograph.estimators.persistence import SavedModel, read_model, write_model
 from brainograph.estimators.probabilities import probabilities
@@ -21,7 +22,7 @@ from brainograph.preprocessing.inputs import check_regions
 __all__ = ["TransductiveClassifier"]
 
 
-class TransductiveClassifier(ClassifierMixin, BaseEstimator):
+class TransductiveClassifier(KnownParticipants, ClassifierMixin, BaseEstimator):
     """Fit unsupervised features on all participants and a classifier on the labelled ones.
 
     ``fit(cohort, y)`` shows the features of everyone, and no label, to ``features``: domain
@@ -131,21 +132,6 @@ class TransductiveClassifier(ClassifierMixin, BaseEstimator):
             if "requires y to be passed" not in str(error):  # scikit-learn's words
                 raise
             raise _no_labels(str(error)) from error
-
-    def regime(self, cohort: Cohort) -> np.ndarray:
-        """Tell how each participant is predicted (S,).
-
-        ``"inductive"`` for a new one, ``"transductive"`` for one who was in ``fit`` without a
-        label, ``"training"`` for one whose label was learnt from.
-        """
-        rows = self._rows(cohort)
-        fitted = np.where(self._labelled[rows], "training", "transductive")
-        return np.where(rows >= 0, fitted, "inductive")
-
-    def _rows(self, cohort: Cohort) -> np.ndarray:
-        """Return the row of each participant in the fit, -1 for a new one."""
-        check_is_fitted(self, "participant_ids_")
-        return pd.Index(self.participant_ids_).get_indexer(cohort.participant_ids)
 
     def predict_proba(self, cohort: Cohort) -> np.ndarray:
         """Return the probability of each class (S, K).

@@ -97,7 +97,7 @@ def test_early_stopping_uses_a_split_of_the_training_rows(cohort, y):
 
 def test_several_members_are_averaged(cohort, y):
     model = make(n_members=3).fit(cohort, y)
-    each = [m.predict_fitted() for m in model._members]
+    each = [m.predict_fitted()[0] for m in model._members]
     order = np.argsort(cohort.participant_ids)
     assert np.allclose(model.predict_proba(cohort[order]), np.mean(each, axis=0))
     assert not np.array_equal(each[0], each[1])
