@@ -15,7 +15,7 @@ from brainograph.estimators.wrapper import Wrapper
 __all__ = ["Calibrated", "Calibration"]
 
 Calibration = Literal["temperature", "sigmoid"]
-_LEAST = 1e-12
+_LEAST = 1e-300
 
 
 class Calibrated(Wrapper):
@@ -166,20 +166,22 @@ def _likeliest(log: np.ndarray, target: np.ndarray, *, shift: bool) -> tuple[flo
 
     Notes
     -----
-    It is convex in 1/T and b. T is searched for between 0.01 and 100: where the held-out
-    participants are told apart without an error, the likeliest T is 0.
+    It is convex in 1/T and b. A class of n participants is taken for true of (n + 1) / (n + 2) of
+    them (Platt 1999): where no held-out participant is mistaken the likeliest T would be 0.
     """
     n_classes = log.shape[1]
     free = n_classes - 1 if shift else 0
+    others = 1 / (np.bincount(target, minlength=n_classes) + 2)[target]
+    wanted = np.repeat(others[:, None] / (n_classes - 1), n_classes, axis=1)
+    wanted[np.arange(len(target)), target] = 1 - others
 
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
         moved = np.concatenate([[0.0], x[1:]]) if shift else np.zeros(n_classes)
         logits = x[0] * log + moved
         logp = log_softmax(logits, axis=1)
-        excess = np.exp(logp)
-        excess[np.arange(len(target)), target] -= 1
+        excess = np.exp(logp) - wanted
         gradient = [(excess * log).sum(axis=1).mean(), *excess.mean(axis=0)[1 : 1 + free]]
-        return -logp[np.arange(len(target)), target].mean(), np.array(gradient)
+        return -(wanted * logp).sum(axis=1).mean(), np.array(gradient)
 
     bounds = [(0.01, 100.0), *[(-10.0, 10.0)] * free]
     found = minimize(loss, [1.0, *[0.0] * free], jac=True, bounds=bounds, method="L-BFGS-B")

@@ -91,7 +91,7 @@ class Conformal(Wrapper):
     >>> model.fit(cohort[:80], y[:80]).predict_set(cohort[80:]).shape
     (40, 2)
     >>> model.coverage(cohort[80:], y[80:], by="site")["group"].tolist()
-    ['all', 'site1', 'site2', 'site3']
+    ['all', 'site01', 'site02', 'site03']
     """
 
     def __init__(

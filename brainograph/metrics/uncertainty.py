@@ -107,9 +107,9 @@ def risk_coverage(loss: np.ndarray, confidence: np.ndarray) -> pd.DataFrame:
 
     Examples
     --------
-    >>> risk_coverage(np.array([1, 0, 0, 1]), np.array([0.6, 0.9, 0.8, 0.6]))
+    >>> risk_coverage(np.array([1, 0, 0, 1]), np.array([0.6, 0.9, 0.9, 0.6]))
        coverage  risk  confidence
-    0       0.5   0.0         0.8
+    0       0.5   0.0         0.9
     1       1.0   0.5         0.6
     """
     expected, kept, last = _sorted(loss, confidence)

@@ -50,6 +50,16 @@ def too_sure(rng):
     return people(expit(3 * logit(truth) + 1.5), truth)
 
 
+@pytest.fixture(scope="module")
+def cohort():
+    return simulate_cohort(n_subjects=70, n_regions=8, random_state=1)
+
+
+@pytest.fixture(scope="module")
+def y(cohort):
+    return cohort.phenotype["diagnosis"].to_numpy().astype(int)
+
+
 class TestScaling:
     def test_the_planted_temperature_is_found(self, rng):
         truth = rng.beta(1.5, 1.5, 4000)
@@ -70,8 +80,8 @@ class TestScaling:
         log = np.log(np.column_stack([1 - said, said]))
         temperature, shift = _likeliest(log, y, shift=True)
         platt = LogisticRegression(C=1e8).fit(logit(said)[:, None], y)
-        assert 1 / temperature == pytest.approx(platt.coef_.item(), rel=1e-3)
-        assert shift[1] == pytest.approx(platt.intercept_.item(), abs=1e-3)
+        assert 1 / temperature == pytest.approx(platt.coef_.item(), rel=5e-3)
+        assert shift[1] == pytest.approx(platt.intercept_.item(), abs=5e-3)
 
     def test_probabilities_are_better_and_ranks_the_same(self, too_sure):
         cohort, y = too_sure
@@ -87,11 +97,11 @@ class TestScaling:
         y = np.arange(40) % 2
         cohort, _ = people(np.where(y == 1, 0.9, 0.1), y)
         model = Calibrated(Says()).fit(cohort, y)
-        assert model.temperature_ == pytest.approx(0.01)
-        assert np.isfinite(model.predict_proba(cohort)).all()
+        # 8 held out, 4 of each class: a right answer is taken for true of (4 + 1) / (4 + 2).
+        assert model.predict_proba(cohort).max() == pytest.approx(5 / 6, abs=1e-4)
 
     def test_an_unknown_method(self, too_sure):
-        with pytest.raises(ValueError, match="method must be one of .*got 'isotonic'"):
+        with pytest.raises(ValueError, match=r"method must be one of .*got 'isotonic'"):
             Calibrated(Says(), method="isotonic").fit(*too_sure)
 
 
@@ -117,14 +127,6 @@ class TestWhoIsSeen:
 
 
 class TestWithNetworks:
-    @pytest.fixture(scope="class")
-    def cohort(self):
-        return simulate_cohort(n_subjects=70, n_regions=8, random_state=1)
-
-    @pytest.fixture(scope="class")
-    def y(self, cohort):
-        return cohort.phenotype["diagnosis"].to_numpy().astype(int)
-
     def test_saved_and_loaded_wrappers_say_the_same(self, cohort, y, tmp_path):
         inner = PopulationGraphClassifier(**FAST)
         visible = np.where(np.arange(70) >= 60, -1, y)

@@ -78,7 +78,7 @@ class TestBayesianHead:
         assert (mutual_information(drawn) > 0).all()
 
     def test_an_unknown_head(self, cohort, y):
-        with pytest.raises(ValueError, match="head must be one of .*got 'laplace'"):
+        with pytest.raises(ValueError, match=r"head must be one of .*got 'laplace'"):
             subject_model(head="laplace").fit(cohort, y)
 
 
