@@ -1,5 +1,6 @@
-"""Pictures of predictions and of brain graphs."""
+"""Explanations of fitted models by region, and pictures of predictions and of brain graphs."""
 
+from brainograph.inspection.attribution import attribute
 from brainograph.inspection.connectomes import (
     plot_connectome,
     plot_matrix,
@@ -11,6 +12,10 @@ from brainograph.inspection.dynamics import (
     plot_state_sequences,
     plot_states,
 )
+from brainograph.inspection.haufe import haufe_patterns
+from brainograph.inspection.importances import consensus, summarize, to_regions
+from brainograph.inspection.occlusion import occlude
+from brainograph.inspection.planted import planted_auc
 from brainograph.inspection.plots import (
     plot_calibration,
     plot_confusion,
@@ -18,8 +23,17 @@ from brainograph.inspection.plots import (
     plot_roc,
     plot_sites,
 )
+from brainograph.inspection.sanity import randomized, sanity_check
+from brainograph.inspection.significance import significance
+from brainograph.inspection.stability import explain_folds, stability
 
 __all__ = [
+    "attribute",
+    "consensus",
+    "explain_folds",
+    "haufe_patterns",
+    "occlude",
+    "planted_auc",
     "plot_calibration",
     "plot_confusion",
     "plot_connectome",
@@ -32,4 +46,10 @@ __all__ = [
     "plot_state_sequences",
     "plot_states",
     "plot_windows",
+    "randomized",
+    "sanity_check",
+    "significance",
+    "stability",
+    "summarize",
+    "to_regions",
 ]
