@@ -1,10 +1,23 @@
 """What several encoders are built of: norms and convolutions that a batch has no part in."""
 
 import math
+from typing import Literal, get_args
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-__all__ = ["average", "conv_block", "group_norm", "resized_grid"]
+__all__ = [
+    "Plane",
+    "average",
+    "conv_block",
+    "group_norm",
+    "recomputed",
+    "resized_grid",
+    "slices_of",
+]
+
+Plane = Literal["sagittal", "coronal", "axial"]
 
 _CONV = {2: nn.Conv2d, 3: nn.Conv3d}
 _POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
@@ -42,7 +55,6 @@ def conv_block(
 
     Examples
     --------
-    >>> import torch
     >>> conv_block(1, 8, pool=True)(torch.randn(2, 1, 5, 4, 1)).shape
     torch.Size([2, 8, 3, 2, 1])
     """
@@ -70,7 +82,6 @@ def resized_grid(values: Tensor, size: tuple[int, ...]) -> Tensor:
 
     Examples
     --------
-    >>> import torch
     >>> resized_grid(torch.tensor([[[0.0, 1.0, 2.0]]]), (5,)).squeeze().tolist()
     [0.0, 0.5, 1.0, 1.5, 2.0]
     """
@@ -78,3 +89,47 @@ def resized_grid(values: Tensor, size: tuple[int, ...]) -> Tensor:
         return values
     mode = _LINEAR[len(size)]
     return nn.functional.interpolate(values, size=size, mode=mode, align_corners=True)
+
+
+def slices_of(image: Tensor, plane: Plane, n_slices: int | None = None) -> Tensor:
+    """Return the slices of one plane (B, N, C, h, w) of images (B, C, D, H, W) in RAS+ order.
+
+    Parameters
+    ----------
+    image : Tensor (B, C, D, H, W)
+        From left to right, back to front, bottom to top.
+    plane : {"sagittal", "coronal", "axial"}
+        Which.
+    n_slices : int, optional
+        So many, evenly spaced; all by default, or where there are fewer.
+
+    Raises
+    ------
+    ValueError
+        For another plane, or no slices.
+
+    Examples
+    --------
+    >>> image = torch.arange(4.0).expand(1, 1, 2, 3, 4)
+    >>> slices_of(image, "axial", 2).shape
+    torch.Size([1, 2, 1, 2, 3])
+    >>> slices_of(image, "axial", 2)[0, :, 0, 0, 0].tolist()
+    [1.0, 3.0]
+    """
+    if plane not in get_args(Plane):
+        raise ValueError(f"plane must be one of {get_args(Plane)}, got {plane!r}.")
+    if n_slices is not None and n_slices < 1:
+        raise ValueError(f"n_slices must be at least 1, or None for all, got {n_slices}.")
+    slices = image.movedim(2 + get_args(Plane).index(plane), 1)
+    there = slices.shape[1]
+    if n_slices is None or n_slices >= there:
+        return slices
+    middles = (torch.arange(n_slices, device=image.device) + 0.5) * there / n_slices
+    return slices[:, middles.long()]
+
+
+def recomputed(module: nn.Module, x: Tensor, *, when: bool) -> Tensor:
+    """Apply a module, whose activations are computed again in the backward pass if ``when``."""
+    if not (when and torch.is_grad_enabled()):
+        return module(x)
+    return checkpoint(module, x, use_reentrant=False)

@@ -23,17 +23,20 @@ class MonaiEncoder(nn.Module):
         Channels of the image, and of what is given back.
     name : {"resnet10", "resnet18", "resnet34", "resnet50", "densenet121", "efficientnet-b0"}
         Which.
+    dims : {2, 3}
+        Axes of the images.
     params : mapping, optional
         More of the MONAI class's own parameters: ``{"widen_factor": 0.5}``.
 
     Raises
     ------
     ValueError
-        For another name.
+        For another name or number of axes.
 
     Notes
     -----
-    Shapes: (B, C, D, H, W), of any size, to (B, out_channels), by the network's last linear layer.
+    Shapes: (B, C, D, H, W), of any size, to (B, out_channels), by the network's last linear layer;
+    with ``dims=2`` (B, C, H, W).
 
     What the papers state: residual [1]_, dense [2]_ and mobile [3]_ convolutional networks in two
     dimensions; MONAI has them in three. What we chose: groups of channels are normalised instead
@@ -62,14 +65,18 @@ class MonaiEncoder(nn.Module):
         out_channels: int = 128,
         *,
         name: Name = "resnet10",
+        dims: int = 3,
         params: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if name not in get_args(Name):
             raise ValueError(f"name must be one of {get_args(Name)}, got {name!r}.")
+        if dims not in (2, 3):
+            raise ValueError(f"dims must be 2 or 3, got {dims}.")
         self.out_channels = out_channels
         self.name = name
-        self.network = _without_batch(_make(name, in_channels, out_channels, dict(params or {})))
+        network = _make(name, dims, in_channels, out_channels, dict(params or {}))
+        self.network = _without_batch(network)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return features (B, out_channels) of images (B, C, D, H, W)."""
@@ -79,30 +86,32 @@ class MonaiEncoder(nn.Module):
         return self.network(image)
 
 
-def _make(name: str, in_channels: int, out_channels: int, params: dict[str, Any]) -> nn.Module:
+def _make(
+    name: str, dims: int, in_channels: int, out_channels: int, params: dict[str, Any]
+) -> nn.Module:
     """Return the MONAI network, whose last layer is linear."""
     from monai.networks import nets  # seconds
 
     if name == "densenet121":
-        return nets.DenseNet121(3, in_channels, out_channels, **params)
+        return nets.DenseNet121(dims, in_channels, out_channels, **params)
     if name == "efficientnet-b0":
         return nets.EfficientNetBN(
             name,
             pretrained=False,
-            spatial_dims=3,
+            spatial_dims=dims,
             in_channels=in_channels,
             num_classes=out_channels,
             **params,
         )
     resnet: dict[str, Any] = {"conv1_t_stride": 2} | params
     return getattr(nets, name)(
-        spatial_dims=3, n_input_channels=in_channels, num_classes=out_channels, **resnet
+        spatial_dims=dims, n_input_channels=in_channels, num_classes=out_channels, **resnet
     )
 
 
 def _without_batch(network: nn.Module) -> nn.Module:
     """Replace norms over the batch; ResNet's ``norm`` reaches its first layer only."""
     for name, module in list(network.named_modules()):
-        if isinstance(module, nn.BatchNorm3d):
+        if isinstance(module, (nn.BatchNorm2d, nn.BatchNorm3d)):
             network.set_submodule(name, group_norm(module.num_features))
     return network
