@@ -11,7 +11,6 @@ from typing import Any, Literal, get_args
 import nibabel as nib
 import numpy as np
 from nilearn.image import resample_img
-from nilearn.masking import compute_epi_mask
 from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
 
@@ -22,7 +21,7 @@ __all__ = ["Volumes", "open_volume"]
 Normalize = Literal["zscore", "percentile", "histogram", "none"]
 Centre = Literal["grid", "brain"]
 
-_FORMAT = 1  # of the cache: a change of what is computed needs another number
+_FORMAT = 2  # of the cache: a change of what is computed needs another number
 _PERCENTILES = (1, 99)
 _LOST = 0.01  # share of the brain that a crop may cut off without a warning
 
@@ -79,8 +78,8 @@ class Volumes:
         Voxels (D, H, W) to the right, front and top. ``None`` keeps what the file covers.
     mask : {"auto"}, path or None
         The brain. ``"auto"`` is what is not zero where the border of the image is (a stripped
-        skull, a map), else what nilearn's :func:`~nilearn.masking.compute_epi_mask` tells from
-        the background, which in a T1 includes the skull; a path is an image whose voxels above
+        skull, a map), else what is brighter than Otsu's threshold [1]_, which in a T1 includes the
+        skull; a path is an image whose voxels above
         one half are inside, in the space of the images. Outside is 0. ``None`` masks nothing.
     normalize : {"zscore", "percentile", "histogram", "none"}
         Over the mask: mean 0 and deviation 1; the 1st to the 99th percentile to 0 to 1, clipped;
@@ -96,6 +95,11 @@ class Volumes:
     ------
     ValueError
         For settings outside their range.
+
+    References
+    ----------
+    .. [1] Otsu, A threshold selection method from gray-level histograms, IEEE Transactions on
+           Systems, Man, and Cybernetics, 1979.
 
     Examples
     --------
@@ -169,7 +173,8 @@ class Volumes:
         dict
             ``orientation``, ``shape`` and ``spacing`` (mm) of the file, whether it was
             ``resampled``, the share of voxels in the ``mask``, the share of the mask that was
-            ``cropped`` off, and how many voxels were ``not_finite`` (they count as outside).
+            ``cropped`` off, how many voxels were ``not_finite`` (they count as outside), and the
+            ``affine`` of the array (voxel to mm).
         """
         if self.cache is None:
             return _prepare(self, path)[1]
@@ -244,9 +249,11 @@ def _prepare(volumes: Volumes, path: str | os.PathLike[str]) -> tuple[np.ndarray
         )
     n_inside = inside.sum()
     share = n_inside / inside.size
+    first = np.zeros(3, dtype=int)
     if volumes.shape is not None:
         middle = _middle(inside) if volumes.centre == "brain" else (np.array(inside.shape) - 1) / 2
-        values, inside = (_fit(one, volumes.shape, middle) for one in (values, inside))
+        first = np.floor(middle - (np.array(volumes.shape) - 1) / 2 + 0.5).astype(int)
+        values, inside = (_fit(one, volumes.shape, first) for one in (values, inside))
     lost = 0.0 if volumes.mask is None else 1 - inside.sum() / n_inside
     _check_lost(lost, volumes, path)
     if volumes.mask is None:
@@ -256,6 +263,7 @@ def _prepare(volumes: Volumes, path: str | os.PathLike[str]) -> tuple[np.ndarray
         "mask": round(float(share), 4),
         "cropped": round(float(lost), 4),
         "not_finite": not_finite,
+        "affine": (grid.affine @ nib.affines.from_matvec(np.eye(3), first)).tolist(),
     }
     return _normalized(values, inside, volumes.normalize, path), record
 
@@ -302,7 +310,8 @@ def _mask(
     if mask == "auto":
         brain = np.asarray(image.dataobj) != 0
         if _border(brain).mean() > 0.1:
-            return compute_epi_mask(grid, opening=1).get_fdata() > 0
+            values = np.asarray(grid.dataobj)
+            return values > _otsu(values)
         if grid is image:
             return brain
         whole = nib.Nifti1Image(brain.astype(np.float32), image.affine)
@@ -319,6 +328,16 @@ def _mask(
     return there > 0.5
 
 
+def _otsu(values: np.ndarray) -> float:
+    """Return the threshold between two groups of values that differ most for their spread."""
+    counts, edges = np.histogram(values, bins=256)
+    centres = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)[:-1] / counts.sum()
+    mean = np.cumsum(counts * centres) / counts.sum()
+    between = (mean[-1] * below - mean[:-1]) ** 2 / (below * (1 - below))
+    return float(centres[between.argmax()])
+
+
 def _border(volume: np.ndarray) -> np.ndarray:
     """Return the values on the six faces."""
     return np.concatenate([np.take(volume, [0, -1], axis=i).ravel() for i in range(3)])
@@ -330,9 +349,8 @@ def _middle(inside: np.ndarray) -> np.ndarray:
     return (where.min(axis=0) + where.max(axis=0)) / 2
 
 
-def _fit(volume: np.ndarray, shape: tuple[int, ...], middle: np.ndarray) -> np.ndarray:
-    """Cut a volume, or fill it up with zeros, to a shape around a voxel."""
-    first = np.floor(middle - (np.array(shape) - 1) / 2 + 0.5).astype(int)
+def _fit(volume: np.ndarray, shape: tuple[int, ...], first: np.ndarray) -> np.ndarray:
+    """Cut a volume, or fill it up with zeros, to a shape that begins at a voxel."""
     fitted = np.zeros(shape, dtype=volume.dtype)
     low, high = np.maximum(first, 0), np.minimum(first + shape, volume.shape)
     if (low < high).all():

@@ -179,8 +179,9 @@ class MixUp(Augmentation):
 
     with one λ for each participant (Zhang et al. 2018). Connectivity, measures, phenotypes and
     images are blended; classes become shares of classes (B, K), numbers stay numbers (B,).
-    Class weights of the loss remain those of the first participant. Scans of two people have no
-    common time, so a network that reads series cannot use it.
+    Class weights of the loss remain those of the first participant. Where some lack a modality,
+    participants are blended with those who have the same ones, and stay as they are if nobody
+    does. Scans of two people have no common time, so a network that reads series cannot use it.
 
     Parameters
     ----------
@@ -218,14 +219,15 @@ class MixUp(Augmentation):
         n = len(batch)
         alpha = torch.full((n,), self.alpha, device=batch.device)
         share = torch.distributions.Beta(alpha, alpha).sample()  # (B,)
-        partner = torch.randperm(n, device=batch.device)
+        partner = _partners(batch)
 
         def blend(values: Tensor) -> Tensor:
             weight = share.to(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
             return weight * values + (1 - weight) * values[partner]
 
-        t_r = batch.t_r
-        return replace(replace(batch, t_r=None).map(blend), t_r=t_r), blend(self._shares(y))
+        kept = {"t_r": batch.t_r, "present": batch.present}
+        mixed = replace(batch, t_r=None, present={}).map(blend)
+        return replace(mixed, **kept), blend(self._shares(y))
 
     def _shares(self, y: Tensor) -> Tensor:
         """Return classes as shares of classes (B, K); shares and numbers as they are."""
@@ -285,6 +287,18 @@ class Noise(Augmentation):
     def _noisy(self, matrices: Tensor) -> Tensor:
         upper = torch.randn_like(matrices).triu(1)  # (B, R, R)
         return matrices + self.connectivity * (upper + upper.mT)
+
+
+def _partners(batch: BrainBatch) -> Tensor:
+    """Draw for each participant another (B,), each once, who has the same modalities."""
+    order = torch.randperm(len(batch), device=batch.device)
+    if not batch.present:
+        return order
+    patterns = torch.stack(list(batch.present.values()), dim=1)  # (B, M)
+    group = patterns.unique(dim=0, return_inverse=True)[1]  # (B,)
+    partner = torch.empty_like(order)
+    partner[group.argsort(stable=True)] = order[group[order].argsort(stable=True)]
+    return partner
 
 
 def _whole_number(low: Tensor, high: Tensor) -> Tensor:

@@ -103,6 +103,26 @@ def test_mixup_blends_matrices_and_labels_by_the_same_share():
     assert both.tolist() == pytest.approx([0.5, 0.5], abs=0.05)
 
 
+def test_mixup_blends_those_who_have_the_same_modalities():
+    has = torch.tensor([True, True, False, False, True, False, True, False]), torch.arange(8) < 7
+    images = torch.arange(1.0, 9)[:, None, None, None, None].repeat(1, 1, 2, 2, 2)
+    batch = BrainBatch(
+        connectivity={"fc": torch.ones(8, 2, 2) * has[1][:, None, None]},
+        images={"pet": images * has[0][:, None, None, None, None]},
+        present={"images/pet": has[0], "connectivity/fc": has[1]},
+    )
+    mixed, y = MixUp(1.0)(batch, torch.arange(8.0))
+    assert mixed.present is batch.present
+    assert (mixed.images["pet"][~has[0]] == 0).all()
+    fc = mixed.connectivity["fc"][:, 0, 0]
+    torch.testing.assert_close(fc, has[1].float())  # nobody's matrix is thinned by an absent one
+    with_pet = has[0]
+    pet = mixed.images["pet"][with_pet][:, 0, 0, 0, 0]
+    torch.testing.assert_close(pet - 1, y[with_pet])  # the target is blended by the same people
+    assert y[7] == 7  # alone with what they lack
+    assert not torch.equal(y, torch.arange(8.0))
+
+
 def test_mixup_takes_numbers_and_shares():
     batch = BrainBatch(connectivity={"fc": torch.rand(4, 2, 2)})
     numbers = torch.tensor([10.0, 20, 30, 40])
