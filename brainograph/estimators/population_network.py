@@ -22,12 +22,14 @@ from brainograph.estimators.population_edges import Joined, PopulationEdges
 from brainograph.estimators.population_network_agreement import Agreement
 from brainograph.estimators.population_network_member import PopulationNetworkMember
 from brainograph.estimators.population_network_training import PopulationFit, Stages, embed
+from brainograph.estimators.presence import check_learnt
 from brainograph.estimators.settings import Training
 from brainograph.estimators.subject_data import SubjectData
 from brainograph.estimators.subject_network import new_network, take_weights, weights_of
 from brainograph.estimators.training import resolve_device
 from brainograph.estimators.validation_split import validation_split
 from brainograph.graphs.population import CATEGORICAL, CONTINUOUS, Metric
+from brainograph.io.volumes import Volumes
 from brainograph.nn import population as networks
 from brainograph.nn.adjacency import from_tensor
 from brainograph.nn.population import PopulationNetwork
@@ -75,7 +77,10 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
     allow_diagnostic : bool
         Whether phenotypes that follow from the diagnosis may be used.
     standardize : bool
-        Whether each region's series, and each image, is brought to mean 0 and deviation 1.
+        Whether each region's series is brought to mean 0 and deviation 1 over time, and, without
+        ``volumes``, each image over its voxels.
+    volumes : Volumes, optional
+        How images are brought to one grid; by default they are on one, and read as they are.
     training : Training, optional
         Optimiser, schedule, early stopping; by default ``Training(lr=0.005, max_epochs=150,
         patience=30)``. Without ``n_sampled`` an epoch is one step on everybody, and
@@ -143,6 +148,7 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
         n_neighbors: int | None = 20,
         allow_diagnostic: bool = False,
         standardize: bool = True,
+        volumes: Volumes | None = None,
         training: Training | None = None,
         stages: Stages = "joint",
         n_sampled: Sequence[int] | None = None,
@@ -163,6 +169,7 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
         self.n_neighbors = n_neighbors
         self.allow_diagnostic = allow_diagnostic
         self.standardize = standardize
+        self.volumes = volumes
         self.training = (
             Training(lr=0.005, max_epochs=150, patience=30) if training is None else training
         )
@@ -207,6 +214,7 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
         self.participant_ids_ = cohort.participant_ids
         self.region_names_ = cohort.regions.index.tolist()
         self._labelled = labels != -1
+        self._image_shapes: dict[str, list[int]] = {}
         target = np.where(labels == -1, -1, np.searchsorted(self.classes_, labels))
         seeds = np.random.SeedSequence(self.random_state).generate_state(self.n_members).tolist()
         self._members = [self._train_member(cohort, target, edges, seed) for seed in seeds]
@@ -267,6 +275,8 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
         if self.pretrained is not None:
             take_weights(network, self.pretrained, self.region_names_)
         data = self._data(cohort, network, phenotypes).keep_on(device)
+        self._image_shapes = {name: list(shape) for name, shape in data.shapes.items()}
+        check_learnt(data.present, rows)
         table = edges.of(cohort.phenotype)
         with torch.random.fork_rng():
             history = PopulationFit(
@@ -302,8 +312,15 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
     def _data(
         self, cohort: Cohort, network: PopulationNetwork, phenotypes: Phenotypes | None
     ) -> SubjectData:
-        needed = getattr(network, "min_volumes", 1)
-        data = SubjectData(cohort, network.reads, standardize=self.standardize, min_volumes=needed)
+        data = SubjectData(
+            cohort,
+            network.reads,
+            standardize=self.standardize,
+            min_volumes=network.min_volumes,
+            volumes=self.volumes,
+            missing_ok=network.missing_ok,
+            shapes=self._image_shapes,
+        )
         return data.with_phenotypes(None if phenotypes is None else phenotypes.transform(cohort))
 
     def _class_weight(self, classes: np.ndarray) -> np.ndarray | None:
@@ -395,6 +412,7 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
                 **params,
                 "network": _network_class(self.network).__name__,
                 "training": self.training.get_params(),
+                "volumes": None if self.volumes is None else self.volumes.get_params(),
                 "categorical": list(edges.categorical),
                 "continuous": dict(edges.continuous),
             },
@@ -402,6 +420,7 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
             "regions": self.region_names_,
             "labelled": self._labelled.tolist(),
             "n_isolated": self.n_isolated_,
+            "image_shapes": self._image_shapes,
         }
         tensors = {f"{i}.{k}": t for i, m in members.items() for k, t in m.tensors().items()}
         objects = {f"{i}.phenotypes": m.phenotypes for i, m in members.items() if m.phenotypes}
@@ -444,11 +463,14 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
                 f"{folder} holds a {facts['params']['network']}, not a {network.__name__}."
             )
         params = {**facts["params"], "training": Training(**facts["params"]["training"])}
+        if params["volumes"] is not None:
+            params["volumes"] = Volumes(**params["volumes"])
         model = cls(**{**params, "network": network or params["network"], "device": device})
         model.classes_ = np.array(facts["classes"])
         model.region_names_ = facts["regions"]
         model._labelled = np.array(facts["labelled"])
         model.n_isolated_ = facts["n_isolated"]
+        model._image_shapes = facts["image_shapes"]
         table = saved.tables["phenotype"].set_index("participant_id")
         model.participant_ids_ = table.index.tolist()
         history = saved.tables["history"].set_index(["member", "epoch"])

@@ -40,6 +40,7 @@ def embed(network: PopulationNetwork, data: SubjectData, batch_size: int) -> Ten
     network.eval()
     starts = range(0, len(data), batch_size)
     rows = [np.arange(i, min(i + batch_size, len(data))) for i in starts]
+    data.expect(rows)
     return torch.cat([network.encode(data.batch(part)) for part in rows])
 
 

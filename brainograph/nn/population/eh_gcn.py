@@ -1,92 +1,44 @@
 """EH-GCN: encoders of images and of regions, joined in a spatial population graph."""
 
-import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-import brainograph.nn as networks
 from brainograph.nn.brain_batch import BrainBatch
-from brainograph.nn.encoders.choice import new_encoder
+from brainograph.nn.branch import Branch, graph_branch, image_branch, phenotype_branch
+from brainograph.nn.fusion.missing import drop_modalities, has_all
 from brainograph.nn.population.network import Joiner, PopulationNetwork
 from brainograph.nn.population.region_gate import RegionGate
 from brainograph.nn.population_gcn import PopulationGCN
 
-__all__ = ["EHGCN", "Modality"]
+__all__ = ["EHGCN"]
 
 Selection = Literal["none", "l1", "topk"]
-_FC: Mapping[str, Mapping[str, Any]] = {
-    "fc": {
-        "network": "BrainGCN",
-        "edges": "fc",
-        "hidden_channels": 32,
-        "concat_channels": 4,
-    }
-}
-
-
-class Modality(nn.Module):
-    """One encoder of what a participant has.
-
-    Parameters
-    ----------
-    encoder : Module
-        From a :class:`~brainograph.nn.BrainBatch` to (B, out_channels), such as a subject-level
-        network with ``n_classes=out_channels``; with ``image``, from (B, 1, D, H, W).
-    out_channels : int
-        Width of what it returns.
-    image : str, optional
-        The image it reads.
-
-    Examples
-    --------
-    >>> from brainograph.nn.encoders import SFCN
-    >>> Modality(SFCN(1, out_channels=8), 8, image="pet").reads
-    ('images/pet',)
-    """
-
-    def __init__(self, encoder: nn.Module, out_channels: int, *, image: str | None = None) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.out_channels = out_channels
-        self.image = image
-        reads: Any = (f"images/{image}",) if image is not None else encoder.reads
-        self.reads: tuple[str, ...] = tuple(reads)
-
-    def forward(self, batch: BrainBatch) -> Tensor:
-        """Return features (B, out_channels)."""
-        return self.encoder(batch if self.image is None else batch.images[self.image])
-
-    def present(self, batch: BrainBatch) -> Tensor:
-        """Tell who has all that is read (B,), bool."""
-        return torch.stack([batch.has(name) for name in self.reads]).all(dim=0)
 
 
 class EHGCN(PopulationNetwork):
     r"""Encoders of images and regional graphs feed a graph network that takes in newcomers.
 
-    .. math:: v_i = \mathrm{LayerNorm}\Big(\sum_{m \in \mathcal M_i} W_m f_m(x_i^m) + W_p p_i
+    .. math:: v_i = \mathrm{LN}\Big(\sum_{m \in \mathcal M_i} W_m\,\mathrm{LN}(V_m f_m(x_i^m))
               + b\Big),\qquad z = \mathrm{GNN}(v, A(v))
 
-    with the modalities :math:`\mathcal M_i` that participant i has and phenotypes p. A newcomer
-    listens to neighbours and is answered without a new training.
+    with the modalities :math:`\mathcal M_i` that participant i has: brain graphs, images,
+    phenotypes. A newcomer listens to neighbours and is answered without a new training.
 
     Parameters
     ----------
     n_regions, n_classes : int
         R and K.
-    graphs : mapping of name to mapping, optional
-        Subject-level networks that encode regions: ``{"fc": {"network": "BrainGCN", "edges":
-        "fc"}}``, a small one, is the default. ``network`` is a name of :mod:`brainograph.nn`; the
-        rest are its hyper-parameters.
-    images : mapping of name to mapping, optional
-        Image encoders by image: ``{"T1w": {"encoder": "SFCN", "out_channels": 32}}``, with a name
-        of :mod:`brainograph.nn.encoders` and hyper-parameters.
-    graph_channels : int
-        Width of what each of ``graphs`` returns.
+    graphs : sequence of str, or mapping of name to parameters
+        Subject-level networks, by name. In a mapping, ``{"morph": {"network": "BrainGCN", "edges":
+        "morph"}}`` gives a modality a name of its own.
+    images : sequence of str, or mapping of modality to encoder
+        Images by name, ``SFCN`` for each; or ``{"T1w": {"encoder": "SFCN", ...}}``.
+    channels : int
+        Features of each modality.
     hidden_channels : int
         Width of a participant's vector and of the population layers.
     num_layers : int
@@ -103,9 +55,16 @@ class EHGCN(PopulationNetwork):
     n_selected : int, optional
         Regions that ``"topk"`` keeps.
     dropout : float
-        Of the inputs of the population layers and, unless they say otherwise, in ``graphs``.
+        Of the inputs of the population layers.
+    modality_dropout : float
+        Probability that a modality is taken from a participant in training.
     n_phenotypes : int
         P.
+
+    Attributes
+    ----------
+    modalities : tuple of str
+        Names of graphs and images, and "phenotypes".
 
     Raises
     ------
@@ -145,9 +104,9 @@ class EHGCN(PopulationNetwork):
         n_regions: int,
         n_classes: int,
         *,
-        graphs: Mapping[str, Mapping[str, Any]] | None = None,
-        images: Mapping[str, Mapping[str, Any]] | None = None,
-        graph_channels: int = 32,
+        graphs: Sequence[str] | Mapping[str, Mapping[str, Any]] = ("BrainGCN",),
+        images: Sequence[str] | Mapping[str, str | Mapping[str, Any]] = (),
+        channels: int = 32,
         hidden_channels: int = 32,
         num_layers: int = 1,
         conv: str = "sage",
@@ -156,16 +115,18 @@ class EHGCN(PopulationNetwork):
         selection_weight: float = 0.1,
         n_selected: int | None = None,
         dropout: float = 0.3,
+        modality_dropout: float = 0.0,
         n_phenotypes: int = 0,
     ) -> None:
         super().__init__()
         self.gate = _new_gate(n_regions, selection, n_selected)
         self.selection_weight = selection_weight if selection == "l1" else 0.0
-        self.modalities = nn.ModuleDict()
-        self.projections = nn.ModuleDict()
+        self.modality_dropout = modality_dropout
+        self.modalities: tuple[str, ...] = ()
+        self.reads, self.min_volumes = (), 1
+        self.branches, self.projections = nn.ModuleList(), nn.ModuleList()
         self.bias = nn.Parameter(torch.zeros(hidden_channels))
         self.norm = nn.LayerNorm(hidden_channels)
-        self.phenotypes = nn.Linear(n_phenotypes, hidden_channels) if n_phenotypes else None
         self.population = PopulationGCN(
             hidden_channels,
             n_classes,
@@ -175,62 +136,61 @@ class EHGCN(PopulationNetwork):
             dropout=dropout,
             linear_skip=linear_skip,
         )
-        for name, params in (_FC if graphs is None else graphs).items():
-            self._add(name, _new_graph(n_regions, graph_channels, **{"dropout": dropout, **params}))
-        for name, params in (images or {}).items():
-            self._add(name, _new_image(name, **params))
-        if not self.modalities and self.phenotypes is None:
-            raise ValueError('there is nothing to encode. Name graphs, such as {"fc": {...}}.')
+        graphs = graphs if isinstance(graphs, Mapping) else {name: {} for name in graphs}
+        images = images if isinstance(images, Mapping) else dict.fromkeys(images, "SFCN")
+        for name, params in graphs.items():
+            self._add(name, graph_branch(name, params, n_regions, n_classes, channels))
+        for name, encoder in images.items():
+            self._add(name, image_branch(name, encoder, channels))
+        if n_phenotypes:
+            self._add("phenotypes", phenotype_branch(n_phenotypes, channels))
+        if not self.modalities:
+            raise ValueError('there is nothing to encode. Write graphs=("BrainGCN",).')
 
-    @property
-    def reads(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What is read of a batch."""
-        reads = [name for modality in self.modalities.values() for name in modality.reads]
-        reads += ["phenotypes"] if self.phenotypes is not None else []
-        return tuple(dict.fromkeys(reads))
-
-    @property
-    def min_volumes(self) -> int:
-        """Volumes of the series that the encoders need."""
-        needed = [getattr(m.encoder, "min_volumes", 1) for m in self.modalities.values()]
-        return max(needed, default=1)
-
-    def _add(self, name: str, modality: Modality) -> None:
+    def _add(self, name: str, branch: Branch) -> nn.Linear:
+        """Take in a branch; return what brings it into the vector."""
         if name in self.modalities:
-            raise ValueError(f"the network has {name!r}; it has {list(self.modalities)}.")
-        channels = self.bias.shape[0]
-        self.modalities[name] = modality
-        self.projections[name] = nn.Linear(modality.out_channels, channels, bias=False)
+            raise ValueError(f"the network has {name!r} already; it has {self.modalities}.")
+        project = nn.Linear(branch.width, len(self.bias), bias=False).to(self.bias.device)
+        self.branches.append(branch.to(self.bias.device))
+        self.projections.append(project)
+        self.modalities = (*self.modalities, name)
+        self.reads = tuple(dict.fromkeys([*self.reads, *branch.reads]))
+        self.min_volumes = max(self.min_volumes, branch.min_volumes)
+        return project
 
-    def add_modality(self, name: str, modality: Modality) -> None:
+    def add_modality(self, name: str, branch: Branch) -> None:
         """Widen the vector of a participant; every other weight stays as it is.
 
-        The new modality says nothing until it is trained.
+        No answer changes until the new modality is trained.
 
         Parameters
         ----------
         name : str
             A new name.
-        modality : Modality
-            Its encoder.
+        branch : Branch
+            Such as ``image_branch("pet", "SFCN", 32)`` of :mod:`brainograph.nn.branch`.
 
         Raises
         ------
         ValueError
             If the network has a modality of that name.
         """
-        self._add(name, modality.to(self.bias.device))
-        nn.init.zeros_(self.projections[name].to(self.bias.device).weight)
+        nn.init.zeros_(self._add(name, branch).weight)
 
     def encode(self, batch: BrainBatch) -> Tensor:
         """Return the vector of each participant (B, hidden_channels)."""
         regions = batch if self.gate is None else self.gate(batch)
+        branches: Any = self.branches
+        present = torch.stack([has_all(batch, branch.reads) for branch in branches], dim=1)
+        if self.training and self.modality_dropout:
+            present = drop_modalities(present, self.modality_dropout)
         vector = self.bias.expand(len(batch), -1)
-        if self.phenotypes is not None:
-            vector = vector + self.phenotypes(batch.phenotypes)
-        for name, modality in self.modalities.items():
-            said = self.projections[name](modality(regions))
-            vector = vector + said * modality.present(batch)[:, None]
+        for branch, project, has in zip(branches, self.projections, present.T, strict=True):
+            rows = has.nonzero().flatten()
+            if len(rows):
+                part = regions if len(rows) == len(batch) else regions[rows]
+                vector = vector.index_add(0, rows, project(branch(part)))
         return self.norm(vector)
 
     def propagate(self, h: Tensor, join: Joiner) -> Tensor:
@@ -265,16 +225,3 @@ def _new_gate(n_regions: int, selection: str, n_selected: int | None) -> RegionG
             'selection="topk", n_selected=20, or neither.'
         )
     return None if selection == "none" else RegionGate(n_regions, n_selected)
-
-
-def _new_graph(n_regions: int, out_channels: int, network: str, **params: Any) -> Modality:
-    """Return a subject-level network whose logits are features."""
-    kind = getattr(networks, network, None) if network in networks.__all__ else None
-    if kind is None or "n_regions" not in inspect.signature(kind).parameters:
-        raise ValueError(f"network must be a subject-level one of brainograph.nn, got {network!r}.")
-    return Modality(kind(n_regions, out_channels, **params), out_channels)
-
-
-def _new_image(name: str, encoder: str, **params: Any) -> Modality:
-    module: Any = new_encoder(encoder, in_channels=1, params=params)
-    return Modality(module, module.out_channels, image=name)

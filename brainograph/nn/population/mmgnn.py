@@ -47,7 +47,7 @@ class MMGNN(PopulationNetwork):
     fusion : {"weighted", "max", "product"}
         Of the branches' probabilities: their mean with learnt weights, the largest of each class,
         or their product (independent evidence); all normalised.
-    input_dropout, dropout : float
+    dropout : float
         Of edges, and of the inputs of the population layers.
     n_phenotypes : int
         P.
@@ -100,7 +100,6 @@ class MMGNN(PopulationNetwork):
         linear_skip: bool = True,
         combination: Combination = "mean",
         fusion: Fusion = "weighted",
-        input_dropout: float = 0.3,
         dropout: float = 0.3,
         n_phenotypes: int = 0,
     ) -> None:
@@ -119,7 +118,7 @@ class MMGNN(PopulationNetwork):
         self.scales = nn.ModuleList(Standardize(width) for width in widths)
         self.projections = nn.ModuleList(nn.Linear(width, channels) for width in widths)
         self.phenotypes = nn.Linear(n_phenotypes, channels) if n_phenotypes else None
-        self.input_dropout = nn.Dropout(input_dropout)
+        self.dropout = nn.Dropout(dropout)
         self.branches = nn.ModuleList(
             PopulationGCN(
                 wide,
@@ -152,7 +151,7 @@ class MMGNN(PopulationNetwork):
         for name, scale, project in zip(
             self.modalities, self.scales, self.projections, strict=True
         ):
-            x = project(self.input_dropout(scale(self._features(batch, name))))
+            x = project(self.dropout(scale(self._features(batch, name))))
             if self.phenotypes is not None:
                 x = x + self.phenotypes(batch.phenotypes)
             has = batch.has(name)[:, None].to(x)

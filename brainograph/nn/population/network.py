@@ -20,7 +20,8 @@ class PopulationNetwork(nn.Module):
 
     - ``reads``: what :meth:`encode` reads of a :class:`~brainograph.nn.BrainBatch`, such as
       ``("connectivity/fc", "images/T1w")``; ``"phenotypes"`` where ``n_phenotypes`` is not 0;
-    - ``missing_ok``: whether participants may lack some of it;
+    - ``min_volumes``, that a series must have, and ``missing_ok``: whether participants may lack
+      some of what is read;
     - :meth:`encode`, of each participant alone, which is where scans are needed;
     - :meth:`propagate`, of all participants together, from what ``encode`` returned. It asks
       ``join`` for a graph over any features: whoever trains the network decides which phenotypes
@@ -32,6 +33,7 @@ class PopulationNetwork(nn.Module):
     """
 
     reads: tuple[str, ...] = ()
+    min_volumes = 1
     missing_ok = False
 
     def encode(self, batch: BrainBatch) -> Tensor:
