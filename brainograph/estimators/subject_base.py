@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -45,6 +46,12 @@ _NOT_SAVED = ("augmentation", "checkpoint", "log", "pretrained")  # only ``fit``
 
 def _matrix(phenotypes: Phenotypes | None, cohort: Cohort) -> np.ndarray | None:
     return None if phenotypes is None else phenotypes.transform(cohort)
+
+
+def _part(cohort: Cohort, parcellation: str | None) -> Cohort:
+    """Return a parcellation with the images of the cohort, unless it has some of its own."""
+    part = parcellation_of(cohort, parcellation)
+    return part if len(part.images.columns) else part.assign(images=cohort.images)
 
 
 class SubjectGraph(BaseEstimator):
@@ -128,7 +135,7 @@ class SubjectGraph(BaseEstimator):
         With ``contrast`` there are no labels, and two views of each participant are compared.
         """
         device = resolve_device(self.device)
-        cohort = parcellation_of(cohort, self.parcellation)
+        cohort = _part(cohort, self.parcellation)
         self.region_names_ = cohort.regions.index.tolist()
         self.participant_ids_ = cohort.participant_ids
         self._n_outputs = n_outputs
@@ -270,7 +277,7 @@ class SubjectGraph(BaseEstimator):
         With ``n_passes`` what is random in training stays so, and each member speaks so many times.
         """
         check_is_fitted(self, "_members")
-        cohort = parcellation_of(cohort, self.parcellation)
+        cohort = _part(cohort, self.parcellation)
         check_regions(self.region_names_, cohort.regions.index.to_numpy())
         device = next(self._members[0].parameters()).device
         data = self._data(cohort, self._members[0])
@@ -323,7 +330,7 @@ class SubjectGraph(BaseEstimator):
                 **params,
                 "network": network,
                 "training": self.training.get_params(),
-                "volumes": None if self.volumes is None else self.volumes.get_params(),
+                "volumes": self.volumes and replace(self.volumes, cache=None).get_params(),
             },
             "regions": self.region_names_,
             "participants": self.participant_ids_,
