@@ -2,6 +2,7 @@
 
 from brainograph.estimators.calibration import Calibrated
 from brainograph.estimators.conformal import Conformal
+from brainograph.estimators.kernels import MultipleKernelClassifier
 from brainograph.estimators.loading import load_model
 from brainograph.estimators.population import PopulationGraphClassifier
 from brainograph.estimators.population_network import PopulationNetworkClassifier
@@ -14,6 +15,7 @@ __all__ = [
     "Calibrated",
     "Conformal",
     "MonteCarloDropout",
+    "MultipleKernelClassifier",
     "PopulationGraphClassifier",
     "PopulationNetworkClassifier",
     "SubjectGraphClassifier",

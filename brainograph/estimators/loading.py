@@ -5,6 +5,7 @@ from pathlib import Path
 
 from brainograph.estimators.calibration import Calibrated
 from brainograph.estimators.conformal import Conformal
+from brainograph.estimators.kernels import MultipleKernelClassifier
 from brainograph.estimators.persistence import read_facts
 from brainograph.estimators.population import PopulationGraphClassifier
 from brainograph.estimators.population_network import PopulationNetworkClassifier
@@ -18,6 +19,7 @@ Saved = (
     Calibrated
     | Conformal
     | MonteCarloDropout
+    | MultipleKernelClassifier
     | PopulationGraphClassifier
     | PopulationNetworkClassifier
     | SubjectGraphClassifier
@@ -30,6 +32,7 @@ _ESTIMATORS = {
         Calibrated,
         Conformal,
         MonteCarloDropout,
+        MultipleKernelClassifier,
         PopulationGraphClassifier,
         PopulationNetworkClassifier,
         SubjectGraphClassifier,

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 import brainograph.estimators as estimators
 from brainograph.datasets import simulate_cohort
 from brainograph.model_selection import cross_validate, leave_one_site_out, repeated_stratified
-from brainograph.preprocessing import MIDA, BlockScaler, Edges, Harmonized
+from brainograph.preprocessing import MIDA, BlockScaler, Edges, Harmonized, Phenotypes
 
 FAST = {"max_epochs": 40, "patience": 10, "lr": 0.02, "n_members": 1, "device": "cpu"}
 QUICK = estimators.Training(lr=0.02, max_epochs=20, patience=8)
@@ -22,6 +22,9 @@ SMALL = {"params": {"hidden_channels": 32, "dropout": 0.2}, "training": QUICK, "
 REGRESSORS = {"SubjectGraphRegressor": estimators.SubjectGraphRegressor("MeanMLP", **SMALL)}
 TABLE = {
     "SubjectGraphClassifier": estimators.SubjectGraphClassifier("MeanMLP", **SMALL),
+    "MultipleKernelClassifier": estimators.MultipleKernelClassifier(
+        [("edges", Edges()), ("age", Phenotypes(["age"]))], weights="alignment"
+    ),
     "PopulationGraphClassifier": estimators.PopulationGraphClassifier(**FAST),
     "PopulationNetworkClassifier": estimators.PopulationNetworkClassifier(
         "MMGNN",
@@ -198,7 +201,9 @@ def test_it_goes_through_scikit_learn(estimator, cohort, y):
 def test_cpu_and_gpu_agree(estimator, cohort, y):
     if not torch.cuda.is_available() or "device" not in estimator.get_params():
         pytest.skip("no GPU")
-    still = {"params": {"dropout": 0.0}} if hasattr(estimator, "params") else {"dropout": 0.0}
+    still = {"dropout": 0.0}
+    if hasattr(estimator, "params"):
+        still = {"params": {**(estimator.params or {}), **still}}
     quiet = estimator.set_params(**still)
     on_cpu = clone(quiet).fit(cohort, y).predict_proba(cohort)
     on_gpu = clone(quiet).set_params(device="cuda").fit(cohort, y).predict_proba(cohort)
