@@ -3,19 +3,23 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from brainograph.files import read_tsv
+from brainograph.metrics.task import read
+from brainograph.report.target import Target, name_target
 
 __all__ = ["Contents", "read_contents"]
 
 _WITHOUT = {
     "provenance.json": "what was run, with which versions, is not known",
-    "config.yaml": "the resolved configuration is not shown",
+    "config.yaml": "the settings of the model are not known, and the methods say less",
     "splits.json": "the folds are described from the predictions",
     "failures.tsv": "participants that could not be read are not listed",
     "participants.tsv": "age, sex and head motion of the groups are not described",
@@ -33,12 +37,18 @@ class Contents:
         As for :func:`brainograph.metrics.score`, the main model's rows first.
     main : str
         Name of the main model.
+    target : Target
+        What was predicted.
     provenance : dict
         Empty if there is none.
-    participants, failures, audit, chosen : DataFrame or None
-        The last two are there where an audit and searches were run.
+    participants, failures, audit, chosen, histories : DataFrame or None
+        The last three are there where an audit and searches were run and training was logged.
+    explanations : dict of DataFrame
+        The tables of the folder ``explanations`` by name.
     config : str or None
         The text of ``config.yaml``.
+    settings : dict
+        What the text says; empty if it cannot be read.
     hashes : dict
         SHA-256 of each file by name.
     notes : tuple of str
@@ -48,33 +58,39 @@ class Contents:
     folder: Path
     predictions: pd.DataFrame
     main: str
+    target: Target
     provenance: dict[str, Any]
     participants: pd.DataFrame | None
     failures: pd.DataFrame | None
     audit: pd.DataFrame | None
     chosen: pd.DataFrame | None
+    histories: pd.DataFrame | None
+    explanations: dict[str, pd.DataFrame]
     config: str | None
+    settings: dict[str, Any]
     hashes: dict[str, str]
     notes: tuple[str, ...]
 
 
-def _provenance(text: str | None, notes: list[str]) -> dict[str, Any]:
-    """Return the provenance, or note that it is no JSON object."""
+def _mapping(
+    name: str, text: str | None, parse: Callable[[str], Any], notes: list[str]
+) -> dict[str, Any]:
+    """Return what a JSON or YAML file says, or note that it cannot be read."""
     if text is None:
         return {}
     try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        notes.append(f"provenance.json could not be read ({error}).")
+        found = parse(text)
+    except (ValueError, yaml.YAMLError) as error:
+        notes.append(f"{name} could not be read ({error}).")
         return {}
     if not isinstance(found, dict):
-        notes.append("provenance.json could not be read (it holds no object).")
+        notes.append(f"{name} could not be read (it holds no object).")
         return {}
     return found
 
 
-def _table(path: Path, notes: list[str], *, needed: str = "participant_id") -> pd.DataFrame | None:
-    """Return a table with the column that it needs, or note why there is none."""
+def _table(path: Path, notes: list[str], *needed: str) -> pd.DataFrame | None:
+    """Return a table with one of the columns that it needs, or note why there is none."""
     if not path.is_file():
         return None
     try:
@@ -82,8 +98,8 @@ def _table(path: Path, notes: list[str], *, needed: str = "participant_id") -> p
     except (ValueError, OSError) as error:
         notes.append(f"{path.name} could not be read ({error}).")
         return None
-    if needed not in table.columns:
-        notes.append(f"{path.name} could not be read (it has no column {needed}).")
+    if not set(needed) & set(table.columns):
+        notes.append(f"{path.name} could not be read (it has no column {' or '.join(needed)}).")
         return None
     return table
 
@@ -101,6 +117,22 @@ def _main_first(
     return predictions.iloc[rank.argsort(kind="stable")].reset_index(drop=True)
 
 
+def _begun(folder: Path) -> str:
+    """Say how much of an interrupted run is there."""
+    n_folds = len(list(folder.glob("folds/*__*.tsv")))
+    return f" A run that did not end left {n_folds} fits, which are kept." if n_folds else ""
+
+
+def _explanations(folder: Path, notes: list[str]) -> dict[str, pd.DataFrame]:
+    """Return the tables of a folder by name, without those that name no region."""
+    tables = {}
+    for path in sorted(folder.glob("*.tsv")):
+        table = _table(path, notes, "region", "region_a")
+        if table is not None:
+            tables[path.stem] = table
+    return tables
+
+
 def read_contents(folder: str | os.PathLike[str]) -> Contents:
     """Read a results folder; only ``predictions.tsv`` has to be there.
 
@@ -115,8 +147,8 @@ def read_contents(folder: str | os.PathLike[str]) -> Contents:
     path = folder / "predictions.tsv"
     if not path.is_file():
         raise FileNotFoundError(
-            f"{folder} has no predictions.tsv, which every number comes from. To make it run "
-            f"`brainograph crossval CONFIG {folder}`."
+            f"{folder} has no predictions.tsv, which every number comes from.{_begun(folder)} To "
+            f"make it run `brainograph crossval CONFIG {folder}`."
         )
     text = {"model": str, "regime": str, "site": str, "participant_id": str}
     predictions = read_tsv(path)
@@ -128,11 +160,6 @@ def read_contents(folder: str | os.PathLike[str]) -> Contents:
             f"{path} has {len(predictions)} rows with the columns {list(predictions.columns)}. "
             f"To write it again run `brainograph crossval CONFIG {folder}`."
         )
-    if {"y_pred", "p_0"} & set(predictions.columns):
-        raise ValueError(
-            f"{path} holds predictions of more than two classes or of a number, which the report "
-            f"does not show yet. Their scores are in {folder / 'metrics.tsv'}."
-        )
     notes = [f"{name} is missing: {what}." for name, what in _WITHOUT.items()]
     notes = [note for note in notes if not (folder / note.split()[0]).is_file()]
     texts = {
@@ -140,18 +167,23 @@ def read_contents(folder: str | os.PathLike[str]) -> Contents:
         for name in ("provenance.json", "config.yaml")
         if (folder / name).is_file()
     }
-    provenance = _provenance(texts.get("provenance.json"), notes)
+    provenance = _mapping("provenance.json", texts.get("provenance.json"), json.loads, notes)
+    settings = _mapping("config.yaml", texts.get("config.yaml"), yaml.safe_load, notes)
     predictions = _main_first(predictions, provenance, notes)
     return Contents(
         folder=folder,
         predictions=predictions,
         main=str(predictions["model"].iloc[0]),
+        target=name_target(read(predictions)[0], predictions, settings),
         provenance=provenance,
-        participants=_table(folder / "participants.tsv", notes),
-        failures=_table(folder / "failures.tsv", notes),
-        audit=_table(folder / "audit.tsv", notes, needed="check"),
-        chosen=_table(folder / "search.tsv", notes, needed="parameter"),
+        participants=_table(folder / "participants.tsv", notes, "participant_id"),
+        failures=_table(folder / "failures.tsv", notes, "participant_id"),
+        audit=_table(folder / "audit.tsv", notes, "check"),
+        chosen=_table(folder / "search.tsv", notes, "parameter"),
+        histories=_table(folder / "histories.tsv", notes, "epoch"),
+        explanations=_explanations(folder / "explanations", notes),
         config=texts.get("config.yaml"),
+        settings=settings,
         hashes={
             name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
             for name in ("predictions.tsv", "splits.json", "config.yaml")

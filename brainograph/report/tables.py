@@ -1,61 +1,24 @@
 """Rows of the report's tables, as text."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from brainograph.metrics.multiclass import class_columns
+from brainograph.report.target import Target
+from brainograph.report.words import interval, number
+
 __all__ = [
+    "audit_rows",
     "chosen_rows",
-    "demographics",
-    "flat",
+    "class_rows",
+    "confusion",
     "gap_rows",
-    "interval",
-    "number",
-    "p_value",
     "score_rows",
     "site_rows",
 ]
-
-
-def number(value: object, digits: int = 2) -> str:
-    """Format a number, or ``n/a`` where there is none.
-
-    Examples
-    --------
-    >>> number(0.7213), number(float("nan"))
-    ('0.72', 'n/a')
-    """
-    if not isinstance(value, float) or not np.isfinite(value):
-        return "n/a"
-    return f"{value:.{digits}f}".replace("-", "−")
-
-
-def interval(low: float, high: float, digits: int = 2) -> str:
-    """Format an interval, or nothing where there is none.
-
-    Examples
-    --------
-    >>> interval(-0.011, 0.034)
-    '−0.01 to 0.03'
-    """
-    if not (np.isfinite(low) and np.isfinite(high)):
-        return ""
-    return f"{low:.{digits}f} to {high:.{digits}f}".replace("-", "−")
-
-
-def p_value(value: float) -> str:
-    """Format a p value.
-
-    Examples
-    --------
-    >>> p_value(0.00002), p_value(0.217)
-    ('< 0.001', '0.217')
-    """
-    if not np.isfinite(value):
-        return "n/a"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _cells(scores: pd.DataFrame, metrics: Iterable[str]) -> list[dict[str, str]]:
@@ -79,19 +42,33 @@ def score_rows(scores: pd.DataFrame, *, metrics: Iterable[str]) -> list[dict[str
     ]
 
 
-def site_rows(
-    sites: pd.DataFrame, *, model: str, regime: str, metrics: Iterable[str]
+def class_rows(
+    scores: pd.DataFrame, target: Target, *, metrics: Iterable[str]
 ) -> list[dict[str, Any]]:
-    """Return one row for each site, the largest first."""
-    chosen = sites[(sites["model"] == model) & (sites["regime"] == regime)]
+    """Return one row for each of several classes against the rest, of one model and regime."""
+    rows = scores[scores["class"] != "all"]
+    return [
+        {
+            "class": target.classes[int(label)],
+            "n": int(part["n_positive"].iloc[0]),
+            "cells": _cells(part, metrics),
+        }
+        for label, part in rows.groupby("class")
+    ]
+
+
+def site_rows(
+    sites: pd.DataFrame, target: Target, *, metrics: Iterable[str]
+) -> list[dict[str, Any]]:
+    """Return one row for each site, the largest first; of the first class only how many."""
     rows = [
         {
             "site": site,
             "n": int(part["n"].iloc[0]),
-            "patients": int(part["n_positive"].iloc[0]),
+            "members": int(part["n_positive"].iloc[0]) if target.kind == "binary" else None,
             "cells": _cells(part, metrics),
         }
-        for site, part in chosen.groupby("group")
+        for site, part in sites.groupby("group")
     ]
     return sorted(rows, key=lambda row: (-row["n"], row["site"]))
 
@@ -125,81 +102,55 @@ def chosen_rows(chosen: pd.DataFrame | None) -> list[dict[str, Any]]:
     return rows
 
 
-def _mean_sd(values: pd.Series, digits: int) -> str:
-    """Format mean and standard deviation of what is known."""
-    known = pd.to_numeric(values, errors="coerce").dropna()
-    if known.empty:
-        return "n/a"
-    spread = f" ± {known.std():.{digits}f}" if len(known) > 1 else ""
-    return f"{known.mean():.{digits}f}{spread}"
+def audit_rows(audit: pd.DataFrame) -> list[dict[str, str]]:
+    """Return the findings, the worst first."""
+    columns = ["check", "status", "message", "expected"]
+    order = {name: rank for rank, name in enumerate(("fail", "warn", "pass", "skipped"))}
+    worst = audit.reindex(columns=columns)
+    worst = worst.sort_values("status", key=lambda s: s.map(order), kind="stable")
+    return worst.astype(object).where(worst.notna(), "").astype(str).to_dict("records")
 
 
-def _describe(part: pd.DataFrame) -> dict[str, str]:
-    """Describe one group of participants by the columns that there are."""
-    described = {"n": str(len(part))}
-    if "age" in part.columns:
-        described["age (years)"] = _mean_sd(part["age"], 1)
-    if "sex" in part.columns:
-        known = part["sex"].dropna()
-        female = int((known == "female").sum())
-        share = f" ({female / len(known):.0%})" if len(known) else ""
-        described["female"] = f"{female} of {len(known)}{share}" if len(known) else "n/a"
-    if "mean_fd" in part.columns:
-        described["head motion (mean FD, mm)"] = _mean_sd(part["mean_fd"], 3)
-    return described
-
-
-def demographics(
-    participants: pd.DataFrame | None, predictions: pd.DataFrame
-) -> dict[str, dict[str, dict[str, str]]]:
-    """Describe the participants who were analysed, by group and by site.
+def confusion(predictions: pd.DataFrame, target: Target) -> list[dict[str, Any]]:
+    """Count, in each class, who was called what: means over repeats, and shares of the class.
 
     Parameters
     ----------
-    participants : DataFrame or None
-        ``participant_id`` and any of ``age``, ``sex``, ``mean_fd``.
     predictions : DataFrame
-        Gives the diagnosis and the site.
+        Of one model in one regime. Two classes are told apart at the column ``threshold``, or at
+        0.5; of several the likeliest is called.
+    target : Target
 
     Returns
     -------
-    dict
-        ``"group"`` and, where there are sites, ``"site"``: group -> what -> text.
-    """
-    people = predictions.drop_duplicates("participant_id")
-    columns = [name for name in ("participant_id", "site", "y_true") if name in people.columns]
-    people = people[columns]
-    if participants is not None:
-        known = [
-            c for c in ("participant_id", "age", "sex", "mean_fd") if c in participants.columns
-        ]
-        unique = participants[known].drop_duplicates("participant_id")
-        people = people.merge(unique, on="participant_id", how="left")
-    groups = {"patients": people["y_true"] == 1, "controls": people["y_true"] == 0}
-    described = {"group": {name: _describe(people[rows]) for name, rows in groups.items()}}
-    described["group"]["all"] = _describe(people)
-    if "site" in people.columns:
-        described["site"] = {
-            str(site): {"n": "", "patients": str(int(part["y_true"].sum()))} | _describe(part)
-            for site, part in people.groupby("site", dropna=False)
-        }
-    return described
-
-
-def flat(content: Mapping[str, Any], *, prefix: str = "") -> dict[str, str]:
-    """Flatten nested provenance into names with dots.
+    list of dict
+        One for each class: ``name`` and ``cells`` of ``count`` and ``share``.
 
     Examples
     --------
-    >>> flat({"seed": 0, "data": {"atlas": "HO"}, "models": ["gcn", "motion"]})
-    {'seed': '0', 'data.atlas': 'HO', 'models': 'gcn, motion'}
+    >>> from brainograph.metrics.binary import BINARY
+    >>> rows = {"repeat": 0, "y_true": [0, 0, 1], "y_score": [0.1, 0.7, 0.6]}
+    >>> target = Target(BINARY, "diagnosis", ("controls", "patients"))
+    >>> [[c["count"] for c in row["cells"]] for row in confusion(pd.DataFrame(rows), target)]
+    [[1.0, 1.0], [0.0, 1.0]]
     """
-    rows: dict[str, str] = {}
-    for name, value in content.items():
-        if isinstance(value, Mapping):
-            rows |= flat(value, prefix=f"{prefix}{name}.")
-        elif isinstance(value, list):
-            rows[f"{prefix}{name}"] = ", ".join(map(str, value))
-        elif value is not None:
-            rows[f"{prefix}{name}"] = str(value)
-    return rows
+    if target.kind == "binary":
+        threshold = predictions["threshold"].to_numpy() if "threshold" in predictions else 0.5
+        called = (predictions["y_score"].to_numpy() >= threshold).astype(int)
+    else:
+        called = predictions[class_columns(predictions)].to_numpy().argmax(axis=1)
+    n = len(target.classes)
+    counts = np.zeros((n, n))
+    np.add.at(counts, (predictions["y_true"].to_numpy(int), called), 1)
+    counts /= predictions["repeat"].nunique()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-12)
+    return [
+        {
+            "name": name,
+            "cells": [
+                {"count": float(count), "share": float(share)}
+                for count, share in zip(counts[k], shares[k], strict=True)
+            ],
+        }
+        for k, name in enumerate(target.classes)
+    ]

@@ -6,12 +6,16 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-__all__ = ["Verdict", "judge", "warn"]
+from brainograph.report.target import Target
+from brainograph.report.words import METRICS, interval, listed, number, p_value
+
+__all__ = ["Verdict", "describe_model", "judge"]
 
 Outcome = Literal["better", "perhaps better", "no better", "worse", "not comparable"]
 
-CONTROLS = {
-    "majority": "always answers the larger class",
+_CONTROLS = {
+    "majority": "always answers the shares of the classes",
+    "mean": "always answers the mean",
     "phenotype": "age, sex and site only, no brain data",
     "motion": "head motion only, no brain data",
     "site": "site only, no brain data",
@@ -26,6 +30,14 @@ CONTROLS = {
     "mlp": "a small multilayer perceptron on the connectivity edges",
     "mean_mlp": "meanMLP on the regional series",
 }
+_PHRASES: dict[Outcome, str] = {
+    "better": "better than {}",
+    "no better": "no better than {}",
+    "worse": "worse than {}",
+    "perhaps better": "perhaps better than {}, where the bootstrap and the test over folds "
+    "disagree",
+    "not comparable": "not comparable with {}, with too few participants for an interval",
+}
 _SIGNIFICANT = 0.05
 
 
@@ -35,22 +47,39 @@ class Verdict:
 
     Parameters
     ----------
+    short : str
+        Half a dozen words.
     headline : str
-        One or two sentences.
+        One or two sentences: better than chance, better than which controls.
+    certainty : str
+        By how much it beats the strongest control, and how sure that is; may be empty.
+    good : bool
+        Whether it beats chance and every control.
     regime : str
     comparisons : tuple of dict
-        For each control ``model``, ``outcome``, ``difference``, ``low``, ``high``, ``p_value``
-        and ``q_value``.
+        For each other model ``model``, ``outcome``, ``difference``, ``low``, ``high``,
+        ``p_value``, ``q_value``, ``what`` it is and whether it ``is_control``.
     """
 
+    short: str
     headline: str
+    certainty: str
+    good: bool
     regime: str
     comparisons: tuple[dict[str, object], ...]
 
 
-def _names(models: list[str]) -> str:
-    """Join names as a sentence does."""
-    return models[0] if len(models) == 1 else f"{', '.join(models[:-1])} and {models[-1]}"
+def describe_model(name: str) -> str:
+    """Say what a control is; nothing of a model that is none.
+
+    Examples
+    --------
+    >>> describe_model("motion"), describe_model("gcn_iq.motion"), describe_model("gcn")
+    ('head motion only, no brain data', 'head motion only, no brain data (of gcn_iq)', '')
+    """
+    of, _, control = name.rpartition(".")
+    said = _CONTROLS.get(control, "")
+    return f"{said} (of {of})" if said and of else said
 
 
 def _outcome(row: pd.Series) -> Outcome:
@@ -64,125 +93,145 @@ def _outcome(row: pd.Series) -> Outcome:
     return "better" if row["q_value"] < _SIGNIFICANT else "perhaps better"
 
 
-def _against_chance(model: str, auc: pd.Series) -> str:
-    """Say whether the model knows anything."""
-    number = f"AUC {auc['value']:.2f}, 95 % interval {auc['low']:.2f} to {auc['high']:.2f}"
-    if not np.isfinite(auc["value"]):
-        return f"{model} has no AUC."
-    if not np.isfinite(auc["low"]):
+def _task_words(target: Target) -> tuple[str, str, str]:
+    """Return the verb, what the model is asked for, and what chance is."""
+    if target.kind == "regression":
+        return "predict", target.column, "than always answering the mean"
+    if target.kind == "binary":
+        return "tell", f"{target.classes[1]} from {target.classes[0]}", "than chance"
+    return "tell", f"{listed(target.classes)} apart", "than chance"
+
+
+def _against_chance(model: str, row: pd.Series, target: Target) -> tuple[str, bool | None]:
+    """Say whether the model knows anything, and return it; None where nobody can tell."""
+    name, chance = ("R²", 0.0) if target.kind == "regression" else (METRICS[row["metric"]], 0.5)
+    verb, what, than = _task_words(target)
+    if not np.isfinite(row["value"]):
+        return f"{model} has no {name}.", None
+    if not np.isfinite(row["low"]):
         return (
-            f"{model} reaches an AUC of {auc['value']:.2f}; there are too few participants for an "
-            f"interval, so that this says little."
-        )
-    if auc["high"] < 0.5:
-        return f"{model} does worse than chance ({number}): check the labels and the folds."
-    if auc["low"] <= 0.5:
-        return f"{model} does not tell patients from controls better than chance ({number})."
-    return f"{model} tells patients from controls better than chance ({number})."
+            f"{model} reaches {name} {number(row['value'])}; there are too few participants for "
+            f"an interval, so that this says little."
+        ), None
+    said = f"{name} {number(row['value'])}, 95 % interval {interval(row['low'], row['high'])}"
+    if row["high"] < chance:
+        return f"{model} does worse {than} ({said}): check the labels and the folds.", False
+    if row["low"] <= chance:
+        return f"{model} does not {verb} {what} better {than} ({said}).", False
+    return f"{model} {verb}s {what} better {than} ({said}).", True
 
 
-def _against_controls(comparisons: list[dict[str, object]]) -> str:
-    """Say which controls the model beats, and which it does not."""
-    if not comparisons:
-        return "No other model was run on these folds, so that the number cannot be judged."
-    phrases = {
-        "better": "better than {}",
-        "no better": "no better than {}",
-        "worse": "worse than {}",
-        "perhaps better": "perhaps better than {}, where the bootstrap and the test over folds "
-        "disagree",
-        "not comparable": "not comparable with {}, with too few participants for an interval",
-    }
+def _against(comparisons: list[dict[str, object]]) -> str:
+    """Say which models it beats, and which it does not."""
     said = []
-    for outcome, phrase in phrases.items():
+    for outcome, phrase in _PHRASES.items():
         models = [str(row["model"]) for row in comparisons if row["outcome"] == outcome]
         if models:
-            said.append(phrase.format(_names(models)))
-    return f"It is {'; '.join(said)}."
+            said.append(phrase.format(listed(models)))
+    return "; ".join(said)
 
 
-def judge(scores: pd.DataFrame, compared: pd.DataFrame, *, main: str) -> list[Verdict]:
+def _against_all(comparisons: list[dict[str, object]]) -> str:
+    """Say how the model does beside its controls, then beside other models."""
+    if not comparisons:
+        return "No other model was run on these folds, so that the number cannot be judged."
+    controls = [row for row in comparisons if row["is_control"]]
+    others = [row for row in comparisons if not row["is_control"]]
+    said = f"It is {_against(controls)}." if controls else "None of its controls was run."
+    return f"{said} Of the other models, it is {_against(others)}." if others else said
+
+
+def _certainty(controls: list[dict[str, object]], values: pd.Series, target: Target) -> str:
+    """Say by how much the strongest control is beaten, and how sure that is."""
+    if not controls:
+        return ""
+    known = {str(row["model"]): row for row in controls if row["outcome"] != "not comparable"}
+    ranked = values[values.index.isin(list(known))].dropna()
+    ranked = ranked.sort_values(ascending=not target.task.higher_is_better)
+    if ranked.empty:
+        return ""
+    strongest = str(ranked.index[0])
+    row = known[strongest]
+    metric = METRICS[target.headline]
+    q_value = float(row["q_value"])  # type: ignore[arg-type]
+    low, high, difference = (float(row[name]) for name in ("low", "high", "difference"))  # type: ignore[arg-type]
+    said = (
+        f"The strongest control is {strongest} ({metric} {number(float(ranked.iloc[0]))}). The "
+        f"model's advantage over it is {number(difference, 3)} (95 % interval "
+        f"{interval(low, high, 3)}; q {p_value(q_value, sign=True)})"
+    )
+    means = {
+        "better": "an advantage that other participants and other folds would hardly take away.",
+        "perhaps better": "above 0 for these participants, but not sure from fold to fold.",
+        "no better": "as far as these participants can tell, the control does as well.",
+        "worse": "there is no reason to prefer the model to the control.",
+    }
+    return f"{said}: {means[str(row['outcome'])]}"
+
+
+def _short(controls: list[dict[str, object]], beats_chance: bool | None) -> str:
+    """Return the verdict in half a dozen words."""
+    if beats_chance is None:
+        return "Too few participants to judge"
+    if not beats_chance:
+        return "Not better than chance"
+    if not controls:
+        return "Better than chance; no controls were run"
+    beaten = sum(row["outcome"] == "better" for row in controls)
+    if beaten == len(controls):
+        return f"Beats {'its control' if beaten == 1 else f'all {beaten} controls'}"
+    return f"Beats {beaten or 'none'} of {len(controls)} controls"
+
+
+def judge(
+    scores: pd.DataFrame, compared: pd.DataFrame, *, main: str, target: Target
+) -> list[Verdict]:
     """Judge the main model in each of its regimes.
 
     Parameters
     ----------
     scores : DataFrame
-        From :func:`brainograph.metrics.score`.
+        From :func:`brainograph.metrics.score`, of all participants and classes.
     compared : DataFrame
         From :func:`brainograph.metrics.compare`.
     main : str
         Name of the main model.
+    target : Target
+        What was predicted.
 
     Returns
     -------
     list of Verdict
         "No better" wherever the interval of the difference holds 0; "better" only where the
-        corrected test over folds agrees at a false discovery rate of .05 over the controls.
+        corrected test over folds agrees at a false discovery rate of .05 over the other models.
     """
-    areas = scores[(scores["model"] == main) & (scores["metric"] == "auc")]
+    of_chance = "r2" if target.kind == "regression" else target.headline
+    areas = scores[(scores["model"] == main) & (scores["metric"] == of_chance)]
     verdicts = []
-    for _, auc in areas.iterrows():
-        rows = compared[compared["regime"] == auc["regime"]]
+    for _, score in areas.iterrows():
+        rows = compared[compared["regime"] == score["regime"]]
         names = ["model", "difference", "low", "high", "p_value", "q_value"]
-        comparisons = [
-            {name: row[name] for name in names}
-            | {"outcome": _outcome(row), "what": CONTROLS.get(str(row["model"]), "")}
-            for _, row in rows.iterrows()
-        ]
-        headline = f"{_against_chance(main, auc)} {_against_controls(comparisons)}"
-        verdicts.append(Verdict(headline, str(auc["regime"]), tuple(comparisons)))
-    return verdicts
-
-
-def warn(scores: pd.DataFrame, sites: pd.DataFrame | None, verdicts: list[Verdict]) -> list[str]:
-    """Return what a careful reader would ask about.
-
-    Parameters
-    ----------
-    scores, sites : DataFrame
-        From :func:`brainograph.metrics.score`, over all and by site.
-    verdicts : list of Verdict
-        From :func:`judge`.
-
-    Returns
-    -------
-    list of str
-    """
-    said = []
-    first = verdicts[0]
-    pooled, folds = (
-        scores[scores["metric"] == name].set_index(["model", "regime"])
-        for name in ("auc", "auc_folds")
-    )
-    mean = folds["value"].reindex(pooled.index)
-    apart = pooled[(mean < pooled["low"]) | (mean > pooled["high"])]
-    if len(apart):
-        models = _names(list(dict.fromkeys(apart.index.get_level_values("model"))))
-        said.append(
-            f"The AUC of {models} pooled over folds differs from its mean over folds: scores of "
-            f"different folds are not on one scale. Read the mean of folds."
+        comparisons: list[dict[str, object]] = []
+        for _, row in rows.iterrows():
+            what = describe_model(str(row["model"]))
+            comparisons.append(
+                {name: row[name] for name in names}
+                | {"outcome": _outcome(row), "what": what, "is_control": bool(what)}
+            )
+        controls = [row for row in comparisons if row["is_control"]]
+        chance, beats_chance = _against_chance(main, score, target)
+        headlines = scores[scores["metric"] == target.headline]
+        same = headlines[headlines["regime"] == score["regime"]]
+        values = pd.concat([same, headlines]).drop_duplicates("model").set_index("model")["value"]
+        beats_all = all(row["outcome"] == "better" for row in controls)
+        verdicts.append(
+            Verdict(
+                _short(controls, beats_chance),
+                f"{chance} {_against_all(comparisons)}",
+                _certainty(controls, values, target),
+                bool(beats_chance and controls and beats_all),
+                str(score["regime"]),
+                tuple(comparisons),
+            )
         )
-    areas = scores[scores["metric"] == "auc"].drop_duplicates("model").set_index("model")
-    for model, what in (
-        ("motion", "Head motion alone predicts the diagnosis"),
-        ("phenotype", "Age, sex and site alone predict the diagnosis"),
-    ):
-        if model in areas.index and areas.loc[model, "low"] > 0.5:
-            number = f"AUC {areas.loc[model, 'value']:.2f}"
-            said.append(f"{what} ({number}): part of what the model has learned may be this.")
-    for other in verdicts[1:]:
-        if [r["outcome"] for r in other.comparisons] != [r["outcome"] for r in first.comparisons]:
-            said.append(f"The {other.regime} regime gives another verdict. {other.headline}")
-    skipped = int(scores.loc[scores["metric"] == "auc_folds", "skipped"].max())
-    if skipped:
-        said.append(f"{skipped} folds hold one class only and are left out of the mean over folds.")
-    if sites is not None:
-        main = sites[(sites["model"] == areas.index[0]) & (sites["metric"] == "auc")]
-        main = main[main["regime"] == first.regime]
-        below = main[main["high"] < 0.5]["group"].tolist()
-        if below:
-            said.append(f"The model does worse than chance at {_names(below)}.")
-        single = main[main["value"].isna()]["group"].tolist()
-        if single:
-            said.append(f"No AUC is given for {_names(single)}: one class only.")
-    return said
+    return verdicts

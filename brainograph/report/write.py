@@ -1,46 +1,66 @@
 """Write the report of a results folder."""
 
+import base64
+import hashlib
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from brainograph import __version__
 from brainograph.files import replace_on_success
 from brainograph.metrics import compare, compare_regimes, gaps, score
+from brainograph.report.caution import limits, notes_of_fits, warn
+from brainograph.report.checklist import checklist
 from brainograph.report.contents import Contents, read_contents
-from brainograph.report.figures import figures
+from brainograph.report.explanations import connectome, explained
+from brainograph.report.figures import figures, plot_controls, plot_people, plot_training
+from brainograph.report.methods import describe_scheme, write_methods
+from brainograph.report.participants import analysed, demographics, flow
+from brainograph.report.svg import draw
 from brainograph.report.tables import (
+    audit_rows,
     chosen_rows,
-    demographics,
-    flat,
+    class_rows,
+    confusion,
     gap_rows,
-    interval,
-    number,
-    p_value,
     score_rows,
     site_rows,
 )
-from brainograph.report.verdict import CONTROLS, judge, warn
+from brainograph.report.target import Target
+from brainograph.report.uncertainty import coverage_rows, selective, uncertainty_rows
+from brainograph.report.verdict import Verdict, describe_model, judge
+from brainograph.report.words import METRICS, duration, flat, interval, number, p_value
 
 __all__ = ["write_report"]
 
-_METRICS = {
-    "auc": "AUC",
-    "auc_folds": "AUC, mean of folds",
-    "balanced_accuracy": "balanced accuracy",
-    "accuracy": "accuracy",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "precision": "precision",
-    "f1": "F1",
-    "mcc": "MCC",
-    "brier": "Brier score",
-    "ece": "calibration error",
+_FOLDER = Path(__file__).parent
+_SHOWN_METRICS = {
+    "binary": (
+        *("auc", "auc_folds", "balanced_accuracy", "accuracy", "sensitivity", "specificity"),
+        *("precision", "f1", "mcc", "brier", "ece"),
+    ),
+    "multiclass": (
+        *("auc", "auc_folds", "balanced_accuracy", "accuracy", "precision", "f1", "mcc"),
+        *("log_loss", "brier", "ece"),
+    ),
+    "regression": ("mae", "mae_folds", "rmse", "r2", "pearson", "spearman"),
 }
-_SITE_METRICS = ("auc", "balanced_accuracy", "sensitivity", "specificity")
+_CLASS_METRICS = ("auc", "average_precision", "sensitivity", "specificity", "precision", "f1")
+_GROUP_METRICS = {
+    "binary": ("auc", "balanced_accuracy", "sensitivity", "specificity"),
+    "multiclass": ("auc", "balanced_accuracy"),
+    "regression": ("mae",),
+}
+_TILES = {
+    "binary": ("auc", "balanced_accuracy", "sensitivity", "specificity"),
+    "multiclass": ("auc", "balanced_accuracy", "accuracy", "mcc"),
+    "regression": ("mae", "rmse", "r2", "pearson"),
+}
 _REGIMES = {
     "transductive": "the test participants' scans and phenotypes, never their labels, were part of "
     "the graph in training",
@@ -53,17 +73,6 @@ _SHOWN = {
 }
 
 
-def _duration(seconds: object) -> str:
-    """Format seconds as a person says them."""
-    if not isinstance(seconds, (int, float)):
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
 def _text(value: object) -> str:
     """Write a value of the provenance, nested or not, in one line."""
     if isinstance(value, dict):
@@ -71,44 +80,21 @@ def _text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _said(notes: object) -> list[str]:
-    """Return the warnings of the fits, with the number of fits that gave each."""
-    if not isinstance(notes, dict):
-        return []
-    return [f"{text} ({count} {'fit' if count == 1 else 'fits'})" for text, count in notes.items()]
-
-
-def _scheme(predictions: pd.DataFrame) -> str:
-    """Say how the folds were made, from the rows of the main model."""
-    one = predictions[predictions["model"] == predictions["model"].iloc[0]]
-    one = one[one["regime"] == one["regime"].iloc[0]]
-    n_repeats, n_folds = one["repeat"].nunique(), one.groupby("repeat")["fold"].nunique().max()
-    times = f", repeated {n_repeats} times" if n_repeats > 1 else ""
-    if "site" in one.columns and one["site"].nunique() > 1:
-        folds = one.groupby(["repeat", "fold"])["site"].nunique()
-        sites = one.groupby(["repeat", "site"])["fold"].nunique()
-        if folds.max() == 1 and sites.max() == 1:
-            return f"leave one site out, {n_folds} folds{times}"
-    return f"{n_folds}-fold cross-validation{times}"
-
-
-def _run(contents: Contents) -> dict[str, str]:
+def _run(contents: Contents, people: pd.DataFrame) -> dict[str, str]:
     """Return the facts of the run that a reader asks first."""
     provenance, predictions = contents.provenance, contents.predictions
     data = provenance.get("data")
     data = data if isinstance(data, dict) else {}
-    people = predictions.drop_duplicates("participant_id")
-    patients = int(people["y_true"].sum())
     facts = {
-        "Participants": f"{len(people)} ({patients} patients, {len(people) - patients} controls)",
-        "Sites": str(people["site"].nunique()) if "site" in people.columns else None,
+        "Participants": f"{len(people)} ({contents.target.count(people)})",
+        "Sites": str(people["site"].nunique()) if "site" in people else None,
         "Data": data.get("source"),
         "Atlas": data.get("atlas"),
         "Regions": data.get("n_regions"),
         "Confounds": data.get("confounds"),
-        "Evaluation": provenance.get("scheme") or _scheme(predictions),
+        "Evaluation": provenance.get("scheme") or describe_scheme(predictions),
         "Started": provenance.get("started"),
-        "Took": _duration(provenance.get("wall_time_s")),
+        "Took": duration(provenance.get("wall_time_s")),
         "Command": provenance.get("command"),
     }
     shown = {name: value for name, value in facts.items() if value not in (None, "")}
@@ -121,7 +107,23 @@ def _details(contents: Contents) -> dict[str, str]:
     return flat(rest) | {f"sha256 of {name}": sha for name, sha in contents.hashes.items()}
 
 
-def _gaps(contents: Contents, of_main: pd.DataFrame, regime: str) -> pd.DataFrame:
+def _compared(predictions: pd.DataFrame, main: str) -> tuple[pd.DataFrame, list[str]]:
+    """Compare the main model with all others, or with those that share its folds."""
+    try:
+        return compare(predictions, main), []
+    except ValueError:
+        notes, apart = [], []
+        for model in predictions["model"].unique():
+            pair = predictions[predictions["model"].isin([main, model])]
+            try:
+                compare(pair, main, n_bootstrap=1)
+            except ValueError as error:
+                notes.append(f"{model} is not compared with {main}: {error}")
+                apart.append(model)
+        return compare(predictions[~predictions["model"].isin(apart)], main), notes
+
+
+def _gaps(contents: Contents, of_main: pd.DataFrame) -> pd.DataFrame:
     """Return how well the main model serves each sex and each age band."""
     people = contents.participants
     known = (
@@ -132,58 +134,151 @@ def _gaps(contents: Contents, of_main: pd.DataFrame, regime: str) -> pd.DataFram
     if people is None or not known:
         return pd.DataFrame(columns=["by", "group"])
     table = people.drop_duplicates("participant_id").set_index("participant_id")
-    return gaps(of_main[of_main["regime"] == regime], table, by=known)
+    return gaps(of_main, table, by=known)
 
 
-def _audit_rows(audit: pd.DataFrame) -> list[dict[str, str]]:
-    """Return the findings, the worst first."""
-    order = {name: rank for rank, name in enumerate(("fail", "warn", "pass", "skipped"))}
-    worst = audit.sort_values("status", key=lambda s: s.map(order), kind="stable")
-    return worst.fillna("").astype(str).to_dict("records")
+def _pictures_of_people(people: pd.DataFrame, target: Target) -> dict[str, Markup]:
+    """Draw how age and head motion are spread."""
+    labels = {"age": "age (years)", "mean_fd": "head motion (mean FD, mm)"}
+    return {
+        name: draw(name, partial(_draw_people, people, target, name, label), size=(4.4, 2.9))
+        for name, label in labels.items()
+        if name in people and pd.to_numeric(people[name], errors="coerce").nunique() > 1
+    }
+
+
+def _draw_people(people: pd.DataFrame, target: Target, column: str, label: str, axes: Any) -> None:
+    plot_people(people, target, column, label, axes)
+
+
+def _forests(verdicts: list[Verdict], metric: str) -> list[Markup]:
+    """Draw, for each verdict, the advantage over every other model."""
+    drawn = []
+    for place, verdict in enumerate(verdicts):
+        rows = [row for row in verdict.comparisons if row["outcome"] != "not comparable"]
+        longest = max((min(len(str(row["model"])), 34) for row in rows), default=0)
+        size = (max(4.4, 2.8 + 0.085 * longest), 1 + len(rows) / 3.2)
+        plot = partial(plot_controls, rows, METRICS[metric])
+        drawn.append(draw(f"forest{place}", plot, size=size) if rows else Markup())
+    return drawn
+
+
+def _evaluation(contents: Contents, people: pd.DataFrame) -> dict[str, Any]:
+    """Return the scores, the verdicts, and what is drawn of them."""
+    predictions, main, target = contents.predictions, contents.main, contents.target
+    scores = score(predictions)
+    whole = scores[scores["class"] == "all"] if "class" in scores else scores
+    compared, notes = _compared(predictions, main)
+    verdicts = judge(whole, compared, main=main, target=target)
+    regime = verdicts[0].regime
+    of_main = predictions[(predictions["model"] == main) & (predictions["regime"] == regime)]
+    several = "site" in people and people["site"].nunique() > 1
+    sites = score(of_main, by="site") if several else None
+    if sites is not None and "class" in sites:
+        sites = sites[sites["class"] == "all"]
+    metrics, by_group = _SHOWN_METRICS[target.kind], _GROUP_METRICS[target.kind]
+    rows = score_rows(whole, metrics=metrics)
+    mine = scores[(scores["model"] == main) & (scores["regime"] == regime)]
+    first = dict(zip(metrics, rows[0]["cells"], strict=True))
+    return {
+        "regime": regime,
+        "regimes": {r: _REGIMES.get(r, "") for r in dict.fromkeys(r["regime"] for r in rows)},
+        "verdicts": verdicts,
+        "not_compared": notes,
+        "warnings": warn(whole, sites, verdicts, target),
+        "limits": limits(of_main, regime, target),
+        "metrics": [METRICS[name] for name in metrics],
+        "scores": rows,
+        "tiles": {METRICS[name]: first[name] for name in _TILES[target.kind]},
+        "class_metrics": [METRICS[name] for name in _CLASS_METRICS],
+        "by_class": class_rows(mine, target, metrics=_CLASS_METRICS) if "class" in mine else [],
+        "confusion": confusion(of_main, target) if target.classes else [],
+        "called": [f"called {name}" for name in target.classes],
+        "group_metrics": [METRICS[name] for name in by_group],
+        "sites": [] if sites is None else site_rows(sites, target, metrics=by_group),
+        "gaps": gap_rows(_gaps(contents, of_main), metrics=by_group),
+        "regime_gaps": compare_regimes(predictions, main).to_dict("records"),
+        "selective": selective(of_main) if target.classes else None,
+        "uncertainty": uncertainty_rows(of_main, target),
+        "coverage": coverage_rows(of_main, target),
+        "figures": figures(predictions, whole, sites, target=target, main=main, regime=regime),
+        "forests": _forests(verdicts, target.headline),
+    }
 
 
 def _page(contents: Contents) -> dict[str, Any]:
     """Return everything that the template shows."""
-    predictions, main = contents.predictions, contents.main
-    scores = score(predictions)
-    several = "site" in predictions.columns and predictions["site"].nunique() > 1
-    of_main = predictions[predictions["model"] == main]
-    sites = score(of_main, by="site") if several else None
-    verdicts = judge(scores, compare(predictions, main), main=main)
-    regime = verdicts[0].regime
-    rows = score_rows(scores, metrics=_METRICS)
-    return {
-        "title": contents.provenance.get("title") or contents.provenance.get("name") or main,
-        "version": contents.provenance.get("brainograph", __version__),
-        "main": main,
-        "regime": regime,
-        "regimes": {r: _REGIMES.get(r, "") for r in dict.fromkeys(r["regime"] for r in rows)},
-        "verdicts": verdicts,
-        "warnings": warn(scores, sites, verdicts),
-        "said": _said(contents.provenance.get("notes")),
+    provenance, target = contents.provenance, contents.target
+    people = analysed(contents.participants, contents.predictions)
+    version = str(provenance.get("brainograph", __version__))
+    counts = flow(
+        people,
+        target,
+        participants=contents.participants,
+        failures=contents.failures,
+        provenance=provenance,
+    )
+    page = _evaluation(contents, people)
+    page["figures"] |= _pictures_of_people(people, target)
+    if contents.histories is not None and {"loss", "validation"} & set(contents.histories):
+        page["figures"]["training"] = draw("training", partial(plot_training, contents.histories))
+    run = _run(contents, people)
+    shown = explained(contents.explanations)
+    empty = {
+        "sites": not page["sites"] and not page["gaps"],
+        "provenance": not provenance,
+        "explanations": not shown,
+    }
+    return page | {
+        "title": provenance.get("title") or provenance.get("name") or contents.main,
+        "version": version,
+        "main": contents.main,
+        "target": target,
+        "folder": contents.folder.name,
+        "said": notes_of_fits(provenance.get("notes")),
         "missing": contents.notes,
-        "run": _run(contents),
-        "metrics": _METRICS,
-        "controls": CONTROLS,
-        "scores": rows,
-        "tiles": dict(zip(_METRICS.values(), rows[0]["cells"], strict=True)),
-        "site_metrics": [_METRICS[name] for name in _SITE_METRICS],
-        "sites": []
-        if sites is None
-        else site_rows(sites, model=main, regime=regime, metrics=_SITE_METRICS),
-        "gaps": gap_rows(_gaps(contents, of_main, regime), metrics=_SITE_METRICS),
-        "regime_gaps": compare_regimes(predictions, main).to_dict("records"),
-        "audit": None if contents.audit is None else _audit_rows(contents.audit),
+        "run": run,
+        "methods": write_methods(
+            people,
+            target,
+            counts=counts,
+            provenance=provenance,
+            settings=contents.settings,
+            models=list(contents.predictions["model"].unique()),
+            regimes=list(page["regimes"]),
+            scheme=run["Evaluation"],
+            version=version,
+        ),
+        "controls": {name: describe_model(name) for name in contents.predictions["model"].unique()},
+        "audit": None if contents.audit is None else audit_rows(contents.audit),
         "chosen": chosen_rows(contents.chosen),
-        "figures": figures(predictions, scores, sites, main=main, regime=regime),
-        "demographics": demographics(contents.participants, predictions),
-        "counts": flat({"participants": contents.provenance.get("participants") or {}}),
+        "demographics": demographics(people, target),
+        "flow": counts,
         "failures": None
         if contents.failures is None
         else contents.failures.fillna("n/a").astype(str).to_dict("records"),
+        "explained": shown,
+        "connectome": connectome(contents.explanations),
         "details": _details(contents),
         "config": contents.config,
+        "checklist": checklist({name for name, lacks in empty.items() if lacks}),
     }
+
+
+def _render(page: dict[str, Any]) -> str:
+    """Fill the template; only the script whose hash the page names may run in it."""
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = (_FOLDER / "page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    environment.filters.update(number=number, p_value=p_value)
+    environment.globals |= {"interval": interval, "script": Markup(script), "digest": digest}
+    return environment.get_template("template.html").render(page)
 
 
 def write_report(
@@ -192,14 +287,17 @@ def write_report(
     """Write one self-contained HTML page about a results folder.
 
     Every number is computed from ``predictions.tsv``. Other files that are missing are named in
-    the page, and the rest is reported. The page loads nothing and runs no script.
+    the page, and the rest is reported. The page loads nothing; its one script copies the methods
+    and turns the connectome, and no other can run in it.
 
     Parameters
     ----------
     results_folder : path
         Written by ``brainograph crossval``: ``predictions.tsv`` and, where they are there,
-        ``provenance.json``, ``config.yaml``, ``splits.json``, ``failures.tsv`` and
-        ``participants.tsv``.
+        ``provenance.json``, ``config.yaml``, ``splits.json``, ``failures.tsv``,
+        ``participants.tsv``, ``audit.tsv``, ``search.tsv``, ``histories.tsv`` (``epoch``,
+        ``loss``, ``validation``) and ``explanations/*.tsv`` (``region`` or ``region_a`` and
+        ``region_b``, ``importance``; also ``x``, ``y``, ``z``).
     output : path, optional
         The page, or a folder for it; ``report.html`` in the results folder by default.
 
@@ -218,16 +316,7 @@ def write_report(
     contents = read_contents(results_folder)
     target = contents.folder if output is None else Path(output)
     target = target / "report.html" if target.is_dir() else target
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "p_value": p_value}
-    environment.globals |= {"interval": interval}
-    page = environment.get_template("template.html").render(_page(contents))
+    page = _render(_page(contents))
     with replace_on_success(target) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return target

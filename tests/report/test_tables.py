@@ -1,54 +1,44 @@
 """Tables of the report, by hand."""
 
-import numpy as np
 import pandas as pd
-import pytest
 
-from brainograph.report.tables import demographics, flat, interval, number, p_value
+from brainograph.metrics.binary import BINARY
+from brainograph.metrics.multiclass import MULTICLASS
+from brainograph.report.tables import audit_rows, chosen_rows, confusion
+from brainograph.report.target import Target
 
-
-@pytest.fixture
-def predictions():
-    ids = ["a", "b", "c", "d"]
-    rows = {"participant_id": ids, "site": ["X", "X", "Y", "Y"], "y_true": [1, 0, 1, 0]}
-    return pd.concat([pd.DataFrame(rows).assign(repeat=repeat) for repeat in (0, 1)])
+THREE = Target(MULTICLASS, "group", ("group A", "group B", "group C"))
 
 
-def test_groups_and_sites_by_hand(predictions):
-    participants = pd.DataFrame(
-        {
-            "participant_id": ["a", "b", "c", "z"],
-            "age": [10.0, 20.0, 14.0, 99.0],
-            "sex": ["female", np.nan, "male", "male"],
-        }
-    )
-    described = demographics(participants, predictions)
-    assert described["group"]["patients"] == {
-        "n": "2",
-        "age (years)": "12.0 ± 2.8",
-        "female": "1 of 2 (50%)",
-    }
-    assert described["group"]["controls"] == {"n": "2", "age (years)": "20.0", "female": "n/a"}
-    assert described["group"]["all"]["n"] == "4"
-    assert described["site"]["Y"]["patients"] == "1"
-    assert list(described["site"]["Y"])[:2] == ["n", "patients"]
+def test_the_confusion_of_three_classes_by_hand():
+    rows = {"repeat": [0, 0, 1, 1], "y_true": [0, 2, 0, 2]}
+    rows |= {"p_0": [0.8, 0.1, 0.2, 0.1], "p_1": [0.1, 0.2, 0.7, 0.3], "p_2": [0.1, 0.7, 0.1, 0.6]}
+    table = confusion(pd.DataFrame(rows), THREE)
+    assert [[cell["count"] for cell in row["cells"]] for row in table] == [
+        [0.5, 0.5, 0],
+        [0, 0, 0],
+        [0, 0, 1],
+    ]
+    assert [row["cells"][1]["share"] for row in table] == [0.5, 0, 0]
+    assert [row["name"] for row in table] == ["group A", "group B", "group C"]
 
 
-def test_without_participants_only_the_numbers_are_known(predictions):
-    described = demographics(None, predictions.drop(columns="site"))
-    assert described == {
-        "group": {"patients": {"n": "2"}, "controls": {"n": "2"}, "all": {"n": "4"}}
-    }
+def test_each_fold_may_have_its_own_threshold():
+    rows = {"repeat": 0, "y_true": [1, 1], "y_score": [0.4, 0.4], "threshold": [0.3, 0.5]}
+    table = confusion(pd.DataFrame(rows), Target(BINARY, "diagnosis", ("controls", "patients")))
+    assert [cell["count"] for cell in table[1]["cells"]] == [1, 1]
 
 
-def test_numbers():
-    assert number(-0.126) == "−0.13"
-    assert number(float("nan")) == "n/a"
-    assert interval(np.nan, 0.2) == ""
-    assert p_value(0.0009) == "< 0.001"
-    assert p_value(np.nan) == "n/a"
+def test_findings_come_the_worst_first_and_what_is_missing_is_empty():
+    audit = pd.DataFrame({"check": ["a", "b", "c"], "status": ["pass", "fail", "warn"]})
+    rows = audit_rows(audit)
+    assert [row["check"] for row in rows] == ["b", "c", "a"]
+    assert rows[0]["message"] == ""
 
 
-def test_provenance_is_flattened():
-    content = {"data": {"atlas": {"name": "HO"}, "n": 3}, "models": ["a"], "none": None}
-    assert flat(content) == {"data.atlas.name": "HO", "data.n": "3", "models": "a"}
+def test_values_that_searches_chose_are_counted():
+    chosen = pd.DataFrame({"model": "gcn", "regime": "inductive", "parameter": "C"}, index=range(9))
+    rows = chosen_rows(chosen.assign(value=[1, 1, 2, 3, 4, 5, 6, 7, 8]))
+    assert rows[0]["values"].startswith("1 (2), ")
+    assert rows[0]["values"].endswith("and 2 other values")
+    assert chosen_rows(None) == []

@@ -4,7 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brainograph.report.verdict import judge, warn
+from brainograph.metrics.binary import BINARY
+from brainograph.metrics.multiclass import MULTICLASS
+from brainograph.metrics.regression import REGRESSION
+from brainograph.report.target import Target
+from brainograph.report.verdict import judge
+
+TWO = Target(BINARY, "diagnosis", ("controls", "patients"))
 
 
 def scores(rows):
@@ -40,7 +46,7 @@ def compared(rows):
 )
 def test_outcomes(low, high, q_value, outcome):
     table = scores([("gcn", 0.7, 0.6, 0.8)])
-    verdict = judge(table, compared([("motion", low, high, q_value)]), main="gcn")[0]
+    verdict = judge(table, compared([("motion", low, high, q_value)]), main="gcn", target=TWO)[0]
     assert verdict.comparisons[0]["outcome"] == outcome
     assert f"{outcome} " in verdict.headline
     assert verdict.comparisons[0]["what"] == "head motion only, no brain data"
@@ -56,38 +62,71 @@ def test_outcomes(low, high, q_value, outcome):
     ],
 )
 def test_chance(low, high, words):
-    verdict = judge(scores([("gcn", 0.7, low, high)]), compared([]), main="gcn")[0]
+    verdict = judge(scores([("gcn", 0.7, low, high)]), compared([]), main="gcn", target=TWO)[0]
     assert words in verdict.headline
     assert "No other model was run" in verdict.headline
 
 
 def test_names_are_joined_as_a_sentence_does():
     rows = [("a", -0.1, 0.1, 0.5), ("b", -0.1, 0.1, 0.5), ("c", -0.1, 0.1, 0.5)]
-    verdict = judge(scores([("gcn", 0.7, 0.6, 0.8)]), compared(rows), main="gcn")[0]
-    assert verdict.headline.endswith("It is no better than a, b and c.")
+    verdict = judge(scores([("gcn", 0.7, 0.6, 0.8)]), compared(rows), main="gcn", target=TWO)[0]
+    assert verdict.headline.endswith("Of the other models, it is no better than a, b and c.")
 
 
-def test_warnings_name_motion_and_unlike_folds():
-    table = scores([("gcn", 0.7, 0.6, 0.8), ("motion", 0.6, 0.55, 0.65)])
-    table.loc[(table["model"] == "gcn") & (table["metric"] == "auc_folds"), "value"] = 0.85
-    table.loc[table["metric"] == "auc_folds", "skipped"] = 2
-    verdicts = judge(table, compared([]), main="gcn")
-    said = " ".join(warn(table, None, verdicts))
-    assert "Head motion alone predicts the diagnosis (AUC 0.60)" in said
-    assert "The AUC of gcn pooled over folds differs" in said
-    assert "2 folds hold one class only" in said
+@pytest.mark.parametrize(
+    ("rows", "short", "words"),
+    [
+        ([("motion", 0.05, 0.15, 0.001)], "Beats its control", "would hardly take away"),
+        ([("motion", 0.05, 0.15, 0.2)], "Beats none of 1 controls", "not sure from fold to fold"),
+        ([("motion", -0.05, 0.15, 0.2)], "Beats none of 1 controls", "the control does as well"),
+        ([("motion", -0.2, -0.1, 0.2)], "Beats none of 1 controls", "no reason to prefer"),
+        ([], "Better than chance; no controls were run", ""),
+    ],
+)
+def test_the_strongest_control_decides(rows, short, words):
+    table = scores([("gcn", 0.7, 0.6, 0.8), ("motion", 0.6, 0.5, 0.7)])
+    verdict = judge(table, compared(rows), main="gcn", target=TWO)[0]
+    assert verdict.short == short
+    assert words in verdict.certainty
+    assert verdict.good == (short == "Beats its control")
 
 
-def test_nothing_to_warn_of():
-    table = scores([("gcn", 0.7, 0.6, 0.8), ("motion", 0.5, 0.45, 0.55)])
-    assert warn(table, None, judge(table, compared([]), main="gcn")) == []
+def test_the_strongest_control_is_that_of_the_highest_score():
+    table = scores([("gcn", 0.7, 0.6, 0.8), ("motion", 0.6, 0.5, 0.7), ("mlp", 0.65, 0.6, 0.7)])
+    rows = [("motion", 0.01, 0.2, 0.01), ("mlp", -0.1, 0.2, 0.2)]
+    verdict = judge(table, compared(rows), main="gcn", target=TWO)[0]
+    assert verdict.certainty.startswith("The strongest control is mlp (AUC 0.65).")
+    assert "0.100 (95 % interval −0.100 to 0.200; q = 0.200)" in verdict.certainty
+    assert verdict.short == "Beats 1 of 2 controls"
 
 
-def test_sites_below_chance_or_of_one_class_are_named():
-    table = scores([("gcn", 0.7, 0.6, 0.8)])
-    sites = pd.concat([table.assign(group=name) for name in ("A", "B", "C")])
-    sites.loc[sites["group"] == "A", ["value", "low", "high"]] = [0.3, 0.2, 0.4]
-    sites.loc[sites["group"] == "B", ["value", "low", "high"]] = np.nan
-    said = warn(table, sites, judge(table, compared([]), main="gcn"))
-    assert "The model does worse than chance at A." in said
-    assert "No AUC is given for B: one class only." in said
+def test_another_model_is_no_control():
+    table = scores([("gcn", 0.7, 0.6, 0.8), ("gat", 0.8, 0.7, 0.9)])
+    verdict = judge(table, compared([("gat", -0.2, -0.1, 0.01)]), main="gcn", target=TWO)[0]
+    assert verdict.short == "Better than chance; no controls were run"
+    assert "Of the other models, it is worse than gat." in verdict.headline
+    assert not verdict.good
+
+
+def test_several_classes_are_told_apart():
+    target = Target(MULTICLASS, "group", ("group A", "group B", "group C"))
+    verdict = judge(scores([("gcn", 0.7, 0.6, 0.8)]), compared([]), main="gcn", target=target)[0]
+    assert verdict.headline.startswith(
+        "gcn tells group A, group B and group C apart better than chance (AUC 0.70"
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "words"), [(0.1, "ridge predicts age"), (-0.1, "does not predict")]
+)
+def test_a_number_is_judged_by_what_it_explains(low, words):
+    rows = [("r2", 0.3, low, 0.5), ("mae", 3.0, 2.5, 3.5)]
+    table = pd.DataFrame(rows, columns=["metric", "value", "low", "high"])
+    table = pd.concat([table, pd.DataFrame([("mae", 4.0)], columns=["metric", "value"])])
+    table = table.assign(model=["ridge", "ridge", "mean"], regime="inductive")
+    target = Target(REGRESSION, "age", ())
+    differences = compared([("mean", 0.5, 1.5, 0.001)])
+    verdict = judge(table, differences, main="ridge", target=target)[0]
+    assert words in verdict.headline
+    assert "better than always answering the mean (R² 0.30" in verdict.headline
+    assert "The strongest control is mean (mean absolute error 4.00)" in verdict.certainty

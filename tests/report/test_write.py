@@ -1,5 +1,7 @@
 """The report is whole, honest, safe and self-contained."""
 
+import base64
+import hashlib
 import json
 import re
 from html.parser import HTMLParser
@@ -21,11 +23,13 @@ class Page(HTMLParser):
     def __init__(self, html):
         super().__init__()
         self.tags, self.attributes, self.words, self.open = [], [], [], []
+        self.scripts = []
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         self.attributes += [(tag, name, value) for name, value in attrs]
+        self.scripts += [dict(attrs)] if tag == "script" else []
         if tag not in {"meta", "br", "link", "img"}:
             self.open.append(tag)
 
@@ -37,7 +41,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in {"style", "script"}:
             self.words.append(data)
 
     @property
@@ -61,6 +65,14 @@ def simulate(folder, *, n=120, effects=None, site="A", n_folds=4):
     return folder
 
 
+def explain(folder, *, region="left amygdala"):
+    regions = {"region": [region, "b", "c"], "x": [-20.0, 20.0, 0.0], "y": [0.0, 0.0, -80.0]}
+    regions |= {"z": [-10.0, -10.0, 10.0], "importance": [0.5, -0.2, 0.1]}
+    write_tsv(pd.DataFrame(regions), folder / "explanations" / f"saliency {region[:8]}.tsv")
+    edges = {"region_a": [region, "b"], "region_b": ["c", "c"], "importance": [0.2, -0.4]}
+    write_tsv(pd.DataFrame(edges), folder / "explanations" / "edges.tsv")
+
+
 def complete(folder, **arguments):
     simulate(folder, **arguments)
     participants = {"participant_id": [f"sub-{i:03d}" for i in range(120)], "age": 20.0}
@@ -80,7 +92,8 @@ def complete(folder, **arguments):
 
 @pytest.fixture(scope="module")
 def html(tmp_path_factory):
-    return write_report(complete(tmp_path_factory.mktemp("results"))).read_text(encoding="utf-8")
+    folder = tmp_path_factory.mktemp("all") / "results0"
+    return write_report(complete(folder)).read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +101,7 @@ def hostile(tmp_path_factory):
     folder = complete(
         tmp_path_factory.mktemp("hostile"), site=HOSTILE, effects={HOSTILE: 2.0, "motion": 0.0}
     )
+    explain(folder, region=HOSTILE)
     reason = pd.DataFrame({"participant_id": [HOSTILE], "source": [HOSTILE], "reason": [HOSTILE]})
     write_tsv(reason, folder / "failures.tsv")
     provenance = {"title": HOSTILE, "command": HOSTILE, "notes": {HOSTILE: 1}, HOSTILE: HOSTILE}
@@ -107,12 +121,15 @@ def test_page_says_what_was_run(html):
         "HO",
         "did not converge (3 fits)",
         "truncated",
-        "Found: 121",
+        "121 found",
         "20 of 60 (33%)",
         "20.0 ± 0.0",
         "model: <gcn>",
         "research use only",
         "versions.numpy",
+        "Copy the methods",
+        "Differences were tested over folds",
+        "for the authors",
     ):
         assert words in text
     assert "Missing from this results folder" not in text
@@ -127,17 +144,25 @@ def test_verdict_is_honest(html):
 def test_page_loads_nothing(html):
     page = Page(html)
     links = [value for _, name, value in page.attributes if name in {"href", "src", "xlink:href"}]
-    outside = [link for link in links if not link.startswith(("#", "data:"))]
-    assert outside
-    assert all(link.startswith("https://doi.org/") for link in outside)
-    rest = re.sub(r'href="https://doi\.org/[^"]+"', "", html)
+    assert links
+    assert all(link.startswith(("#", "data:")) for link in links)
+    rest = html.replace("http://www.w3.org/2000/svg", "")  # a name that the script gives
     assert not re.search(r"https?://|@import|url\((?!#)", rest)
-    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert not {"iframe", "object", "img"} & set(page.tags)
+    assert page.scripts == [{}]
+
+
+def test_no_script_but_that_of_the_page_can_run(html):
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)[1]
+    script = re.search(r"<script>(.*?)</script>", html, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
 
 
 def test_page_is_small_and_the_same_again(html, tmp_path):
     assert len(html.encode()) < 5e6
-    assert write_report(complete(tmp_path)).read_text(encoding="utf-8") == html
+    assert write_report(complete(tmp_path / "results0")).read_text("utf-8") == html
 
 
 def test_page_can_be_read_by_everyone(html):
@@ -159,9 +184,12 @@ def test_page_can_be_read_by_everyone(html):
 def test_special_characters_are_shown_and_never_run(hostile):
     page = Page(hostile)
     assert page.open == []
-    assert "script" not in page.tags
-    assert page.text.count('<script>alert("x")</script> & $') >= 8
-    assert "<script" not in hostile
+    assert page.scripts == [{"type": "application/json", "id": "connectome-data"}, {}]
+    assert page.text.count('<script>alert("x")</script> & $') >= 20
+    assert hostile.count("<script") == 2
+    data = re.search(r'id="connectome-data">(.*?)</script>', hostile, re.DOTALL)[1]
+    assert json.loads(data)["nodes"][0][0] == HOSTILE
+    assert "<" not in data
 
 
 def test_missing_files_are_named_and_the_rest_is_reported(tmp_path):
@@ -170,6 +198,9 @@ def test_missing_files_are_named_and_the_rest_is_reported(tmp_path):
         assert f"{name} is missing" in text
     assert "gcn tells patients from controls" in text
     assert "no readable failures.tsv" in text
+    assert "There are none in this results folder. Run brainograph explain MODEL" in text
+    assert "No audit was run." in text
+    assert "kept no training curves" in text
 
 
 def test_broken_files_are_named_and_the_rest_is_reported(tmp_path):
@@ -184,6 +215,10 @@ def test_broken_files_are_named_and_the_rest_is_reported(tmp_path):
 def test_no_predictions_says_what_to_type(tmp_path):
     with pytest.raises(FileNotFoundError, match=f"run `brainograph crossval CONFIG {tmp_path}`"):
         write_report(tmp_path)
+    (tmp_path / "folds").mkdir()
+    (tmp_path / "folds" / "gcn__inductive__repeat0_fold0.tsv").write_text("x", encoding="utf-8")
+    with pytest.raises(FileNotFoundError, match="did not end left 1 fits, which are kept"):
+        write_report(tmp_path)
     (tmp_path / "predictions.tsv").write_text("participant_id\tmodel\n", encoding="utf-8")
     with pytest.raises(ValueError, match="has 0 rows"):
         write_report(tmp_path)
@@ -194,7 +229,7 @@ def test_one_site_and_one_model_still_make_a_page(tmp_path):
     page = Page(write_report(folder).read_text(encoding="utf-8"))
     assert "does not tell patients from controls better than chance" in page.text
     assert "No other model was run on these folds" in page.text
-    assert "sites-title" not in [value for _, name, value in page.attributes if name == "id"]
+    assert "Scores by site are not given" in page.text
 
 
 def test_predictions_without_sites_still_make_a_page(tmp_path):
@@ -244,7 +279,7 @@ def test_an_audit_is_shown_the_worst_first(tmp_path):
     page = write_report(tmp_path).read_text()
     text = Page(page).text
     assert HOSTILE in text
-    assert "<script>" not in page
+    assert "<script>alert" not in page
     assert text.index("phenotypes fail") < text.index("row order pass")
 
 
@@ -256,10 +291,84 @@ def test_what_searches_chose_is_shown(tmp_path):
     assert "C 3 1 (2), 10 (1)" in Page(write_report(tmp_path).read_text()).text
 
 
-def test_predictions_of_numbers_are_not_shown_yet(tmp_path):
-    rows = {"participant_id": ["a", "b"], "model": "ridge", "regime": "inductive", "repeat": 0}
-    write_tsv(
-        pd.DataFrame(rows | {"fold": 0, "y_true": 1.5, "y_pred": 1.0}), tmp_path / "predictions.tsv"
+def test_a_model_on_other_folds_is_left_out_of_the_comparison(tmp_path):
+    simulate(tmp_path)
+    table = pd.read_csv(tmp_path / "predictions.tsv", sep="\t")
+    table.loc[table["model"] == "motion", "fold"] = (table["fold"] + 1) % 3
+    write_tsv(table, tmp_path / "predictions.tsv")
+    text = Page(write_report(tmp_path).read_text()).text
+    assert "motion is not compared with gcn" in text
+    assert "no better than edges_logistic" in text
+
+
+def test_explanations_are_shown_by_region(tmp_path):
+    explain(simulate(tmp_path))
+    write_tsv(pd.DataFrame({"window": [1]}), tmp_path / "explanations" / "windows.tsv")
+    text = Page(write_report(tmp_path).read_text()).text
+    assert "left amygdala 0.5 b −0.2 c 0.1" in text
+    assert "b – c −0.4 left amygdala – c 0.2" in text
+    assert "windows.tsv could not be read (it has no column region or region_a)" in text
+    assert "Where the regions lie is not known" not in text
+
+
+def test_training_curves_are_drawn(tmp_path):
+    rows = {"epoch": [0, 1, 2] * 2, "loss": [0.7, 0.5, 0.3] * 2, "validation": 0.6}
+    write_tsv(pd.DataFrame(rows), simulate(tmp_path) / "histories.tsv")
+    text = Page(write_report(tmp_path).read_text()).text
+    assert "Loss of each epoch" in text
+    assert "kept no training curves" not in text
+
+
+def test_uncertainty_and_sets_are_checked_where_they_are_given(tmp_path):
+    simulate(tmp_path)
+    table = pd.read_csv(tmp_path / "predictions.tsv", sep="\t")
+    table["entropy"] = 1 - (table["y_score"] - 0.5).abs()
+    write_tsv(table.assign(set_0=1, set_1=table["y_true"]), tmp_path / "predictions.tsv")
+    text = Page(write_report(tmp_path).read_text()).text
+    assert "entropy 0." in text
+    assert "all 120 100.0 % 97 to 100 % 1.50 50 %" in text
+
+
+def several_classes(folder):
+    simulate(folder)
+    table = pd.read_csv(folder / "predictions.tsv", sep="\t").drop(columns="y_score")
+    table["y_true"] = table["participant_id"].str[-3:].astype(int) % 3
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(len(table), 3))
+    known = (table["model"] != "motion").to_numpy()
+    logits[known, table["y_true"][known]] += 2
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    table[["p_0", "p_1", "p_2"]] = shares
+    write_tsv(table, folder / "predictions.tsv")
+    config = "target: {column: stage, classes: [early, '<late>', never]}\n"
+    (folder / "config.yaml").write_text(config, encoding="utf-8")
+    return folder
+
+
+def test_several_classes_have_a_report(tmp_path):
+    page = Page(write_report(several_classes(tmp_path)).read_text())
+    text = page.text
+    assert (
+        "tells stage early, stage <late> and stage never apart better than chance (AUC 0." in text
     )
-    with pytest.raises(ValueError, match=r"or of a number.*metrics\.tsv"):
-        write_report(tmp_path)
+    assert "40 stage early, 40 stage <late>, 40 stage never" in text
+    assert "called stage <late>" in text
+    assert "By class" in text
+    assert "better than motion" in text
+    assert "late" not in page.tags
+
+
+def test_a_number_has_a_report(tmp_path):
+    simulate(tmp_path)
+    table = pd.read_csv(tmp_path / "predictions.tsv", sep="\t").drop(columns="y_score")
+    rng = np.random.default_rng(0)
+    table["y_true"] = 20.0 + table["participant_id"].str[-3:].astype(int) % 40
+    spread = np.where(table["model"] == "motion", 20, 4)
+    table["y_pred"] = table["y_true"] + spread * rng.normal(size=len(table))
+    write_tsv(table, tmp_path / "predictions.tsv")
+    (tmp_path / "config.yaml").write_text("target: {column: age, number: true}", encoding="utf-8")
+    text = Page(write_report(tmp_path).read_text()).text
+    assert "gcn predicts age better than always answering the mean (R² 0." in text
+    assert "age 39.5 ± 11.59" in text
+    assert "mean absolute error" in text
+    assert "patients" not in text.replace("Patients and the public", "").replace("in patients", "")

@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree
 
-from brainograph.report.figures import draw
+from brainograph.report.svg import draw
 
 
 def test_drawing_is_inline_and_takes_the_colours_of_the_page():
