@@ -2,6 +2,8 @@
 
 from brainograph.estimators.calibration import Calibrated
 from brainograph.estimators.conformal import Conformal
+from brainograph.estimators.deep_features import DeepFeatures
+from brainograph.estimators.denoising import DenoisingFeatures
 from brainograph.estimators.kernels import MultipleKernelClassifier
 from brainograph.estimators.loading import load_model
 from brainograph.estimators.population import PopulationGraphClassifier
@@ -14,6 +16,8 @@ from brainograph.estimators.uncertainty import MonteCarloDropout
 __all__ = [
     "Calibrated",
     "Conformal",
+    "DeepFeatures",
+    "DenoisingFeatures",
     "MonteCarloDropout",
     "MultipleKernelClassifier",
     "PopulationGraphClassifier",

@@ -1,4 +1,4 @@
-"""Contrastive pretraining: what two views of a participant share, learnt without labels."""
+"""Pretraining without labels: what two views of a participant share, or a network's own loss."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from brainograph.nn.brain_batch import BrainBatch
 from brainograph.nn.contrast import info_nce
 from brainograph.nn.embedding import embedding, last_linear
 
-__all__ = ["Contrast"]
+__all__ = ["Contrast", "OwnPretraining"]
 
 
 class Contrast(nn.Module):
@@ -72,3 +72,21 @@ class Contrast(nn.Module):
                 "Drop edges or crop series instead."
             )
         return view
+
+
+class OwnPretraining(nn.Module):
+    """A network that knows what to learn without labels: its ``pretraining_loss(batch)``.
+
+    Parameters
+    ----------
+    network : Module
+        Trained in place, such as an :class:`~brainograph.nn.ImageAutoencoder`.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def loss(self, batch: BrainBatch, y: Tensor) -> Tensor:
+        """Return the network's own loss; ``y`` holds no label."""
+        return self.network.pretraining_loss(batch)  # type: ignore[operator]

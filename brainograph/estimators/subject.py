@@ -27,8 +27,9 @@ class SubjectGraphClassifier(ClassifierMixin, SubjectGraph):
 
     Where *nobody* has a label, ``fit`` pretrains: the network learns to recognise a participant in
     two views made by ``augmentation``
-    (:class:`~brainograph.estimators.pretraining.Contrast`), from everybody and for ``max_epochs``.
-    Such a model predicts nothing; save it, and give the folder as ``pretrained`` to another one.
+    (:class:`~brainograph.estimators.pretraining.Contrast`), or what its own ``pretraining_loss``
+    says (:class:`~brainograph.nn.ImageAutoencoder`), from everybody and for ``max_epochs``. Such a
+    model predicts nothing; save it, and give the folder as ``pretrained`` to another one.
 
     Parameters
     ----------

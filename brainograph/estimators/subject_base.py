@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +13,13 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
+from torch import Tensor, nn
 
 from brainograph.cohort import Cohort
 from brainograph.estimators.checkpoint import Checkpoint
 from brainograph.estimators.persistence import SavedModel, read_model, write_model
 from brainograph.estimators.presence import check_learnt
-from brainograph.estimators.pretraining import Contrast
+from brainograph.estimators.pretraining import Contrast, OwnPretraining
 from brainograph.estimators.settings import Training
 from brainograph.estimators.subject_data import SubjectData
 from brainograph.estimators.subject_network import (
@@ -35,6 +35,8 @@ from brainograph.estimators.training import resolve_device
 from brainograph.estimators.validation_split import validation_split
 from brainograph.io.volumes import Volumes
 from brainograph.nn.bayesian import sampling
+from brainograph.nn.brain_batch import BrainBatch
+from brainograph.nn.embedding import embedding
 from brainograph.preprocessing.inputs import check_regions
 from brainograph.preprocessing.parcellation import parcellation_of
 from brainograph.preprocessing.phenotypes import Phenotypes, check_phenotypes
@@ -132,7 +134,8 @@ class SubjectGraph(BaseEstimator):
     ) -> None:
         """Train every member on all participants given; ``strata`` (S,) are spread evenly.
 
-        With ``contrast`` there are no labels, and two views of each participant are compared.
+        With ``contrast`` there are no labels: the network has a loss without any, or two views of
+        each participant are compared.
         """
         device = resolve_device(self.device)
         cohort = _part(cohort, self.parcellation)
@@ -161,7 +164,7 @@ class SubjectGraph(BaseEstimator):
                     data.keep_on(device)
             check_learnt(data.present, rows)
             fit = Fit(
-                network=self._contrast(network, seed) if contrast else network,
+                network=self._unlabelled(network, seed) if contrast else network,
                 data=data.with_phenotypes(_matrix(phenotypes, cohort)),
                 target=target,
                 weight=self._weights(strata),
@@ -181,7 +184,10 @@ class SubjectGraph(BaseEstimator):
             self._phenotypes.append(phenotypes)
         self.history_ = pd.concat(histories, names=["member"])
 
-    def _contrast(self, network: nn.Module, seed: int) -> Contrast:
+    def _unlabelled(self, network: nn.Module, seed: int) -> nn.Module:
+        """Return what is trained where nobody has a label."""
+        if hasattr(network, "pretraining_loss"):
+            return OwnPretraining(network)
         if self.augmentation is None:
             raise ValueError(
                 "nobody has a label, and pretraining without labels needs an augmentation that "
@@ -270,11 +276,17 @@ class SubjectGraph(BaseEstimator):
 
     @torch.no_grad()
     def _outputs(
-        self, cohort: Cohort, *, n_passes: int = 0, random_state: int = 0
+        self,
+        cohort: Cohort,
+        *,
+        n_passes: int = 0,
+        random_state: int = 0,
+        ask: Callable[[nn.Module, BrainBatch], Tensor] | None = None,
     ) -> list[np.ndarray]:
         """Return what each member says of the participants (S, K), before any softmax.
 
-        With ``n_passes`` what is random in training stays so, and each member speaks so many times.
+        With ``n_passes`` what is random in training stays so, and each member speaks so many
+        times. Another question is put by ``ask(network, batch)``.
         """
         check_is_fitted(self, "_members")
         cohort = _part(cohort, self.parcellation)
@@ -290,16 +302,33 @@ class SubjectGraph(BaseEstimator):
             network.eval()
             with sampling(network, random_state=random_state + i) if n_passes else nullcontext():
                 for _ in range(max(1, n_passes)):
-                    outputs.append(self._say(network, mine))
+                    outputs.append(self._say(network, mine, ask or nn.Module.__call__))
         return outputs
 
-    def _say(self, network: nn.Module, data: SubjectData) -> np.ndarray:
+    def _say(
+        self,
+        network: nn.Module,
+        data: SubjectData,
+        ask: Callable[[nn.Module, BrainBatch], Tensor],
+    ) -> np.ndarray:
         """Return what a network says of the participants (S, K)."""
         size = self.training.batch_size
         rows = [np.arange(i, min(i + size, len(data))) for i in range(0, len(data), size)]
         data.expect(rows)
-        logits = [network(data.batch(part)).double().cpu().numpy() for part in rows]
-        return np.concatenate([np.zeros((0, self._n_outputs)), *logits])
+        said = [ask(network, data.batch(part)).double().cpu().numpy() for part in rows]
+        return np.concatenate(said) if said else np.zeros((0, self._n_outputs))
+
+    def embed(self, cohort: Cohort) -> np.ndarray:
+        """Return what the members give to their last linear layers, side by side (S, F).
+
+        Raises
+        ------
+        ValueError
+            If the network has no linear layer, or the cohort is empty.
+        """
+        if not len(cohort):
+            raise ValueError("a cohort of nobody has no embedding. Give participants.")
+        return np.concatenate(self._outputs(cohort, ask=embedding), axis=1)
 
     def regime(self, cohort: Cohort) -> np.ndarray:
         """Tell whose label was learnt from (``"training"``) and who is new (``"inductive"``)."""

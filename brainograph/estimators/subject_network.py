@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
@@ -95,22 +96,46 @@ def take_weights(
 ) -> None:
     """Copy the weights of a saved model that have the name and shape of the network's.
 
+    A layer of which only a part fits is of another size and stays as it is, with a warning.
+
     Raises
     ------
     ValueError
-        If none do, or the saved model is of other regions.
+        If none do but those of the last linear layer, or the saved model is of other regions.
     """
     saved = read_model(folder)
     check_regions(saved.facts["regions"], region_names)
     own = network.state_dict()
     given = weights_of(saved, 0).items()
     fitting = {n: w for n, w in given if n in own and w.shape == own[n].shape}
-    if not any(weights.ndim > 1 for weights in fitting.values()):
+    last = _last(network)
+    if not any(w.ndim > 1 and not n.startswith(last) for n, w in fitting.items()):
         raise ValueError(
-            f"{folder} holds a {saved.facts['params'].get('network')}, none of whose weights fit "
-            f"a {type(network).__name__} with these parameters."
+            f"{folder} holds a {_named(saved)}, none of whose weights before the last layer fit "
+            f"this {type(network).__name__}. Give both the same params."
+        )
+    others = [n for n, w in given if n in own and n not in fitting and not n.startswith(last)]
+    if others:
+        warnings.warn(
+            f"{len(others)} weights of {folder}, a {_named(saved)}, have another shape than those "
+            f"of this {type(network).__name__} and are not taken: {others[:3]}. Give both the same "
+            "params.",
+            stacklevel=2,
         )
     network.load_state_dict({**own, **fitting})
+
+
+def _last(network: nn.Module) -> str:
+    """Return how the names of the last linear layer's weights begin."""
+    names = [name for name, one in network.named_modules() if isinstance(one, nn.Linear)]
+    return f"{names[-1]}." if names else "no layer."
+
+
+def _named(saved: SavedModel) -> str:
+    """Return a saved network with the parameters that were chosen."""
+    params = saved.facts["params"]
+    chosen = ", ".join(f"{name}={value!r}" for name, value in (params.get("params") or {}).items())
+    return f"{params.get('network')}({chosen})"
 
 
 def freeze(network: nn.Module, prefixes: Sequence[str]) -> None:

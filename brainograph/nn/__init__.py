@@ -16,6 +16,7 @@ from brainograph.nn.cnn1d import CNN1d
 from brainograph.nn.graph_imaging_net import GraphImagingNet
 from brainograph.nn.hgpsl import HGPSL
 from brainograph.nn.iglcn import IGLCN
+from brainograph.nn.image_autoencoder import ImageAutoencoder
 from brainograph.nn.imaging_net import ImagingNet
 from brainograph.nn.lstm import LSTM
 from brainograph.nn.mean_mlp import MeanMLP
@@ -37,6 +38,7 @@ __all__ = [
     "Compose",
     "EdgeDropout",
     "GraphImagingNet",
+    "ImageAutoencoder",
     "ImagingNet",
     "MeanMLP",
     "MixUp",

@@ -29,7 +29,11 @@ def cohort() -> Cohort:
     return cohort.assign(connectivity={"fc": static(cohort.timeseries), "partial": partial})
 
 
-WITHOUT = {"ImagingNet"}  # ABIDE's volumes are not among its derivatives
+WITHOUT = {
+    "GraphImagingNet",
+    "ImageAutoencoder",
+    "ImagingNet",
+}  # ABIDE's volumes are not among its derivatives
 
 
 def test_every_network_has_a_config_of_abide():

@@ -50,6 +50,10 @@ TABLE = {
         {"edges": ("fc", "morph"), "structure_learning": False},
     ],
     "IGLCN": [{"n_neighbors": 3}, {"features": ("connectivity/fc", "measures/thickness")}],
+    "ImageAutoencoder": [
+        {"modalities": ("t1",), "encoder_params": {"channels": (8, 16), "out_channels": 16}}
+        | {"decoder_channels": (8, 4)},
+    ],
     "ImagingNet": [
         {"modalities": ("t1",), "encoder_params": {"channels": (8, 16), "out_channels": 16}},
     ],

@@ -1,12 +1,12 @@
 """Choose an encoder by name or class."""
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
 from brainograph.nn import encoders
+from brainograph.nn.hyperparameters import check_parameters
 
 __all__ = ["new_encoder"]
 
@@ -41,8 +41,5 @@ def new_encoder(
         if encoder not in encoders.__all__:
             raise ValueError(f"encoder must be one of {encoders.__all__}, got {encoder!r}.")
         encoder = getattr(encoders, encoder)
-    takes = [name for name in inspect.signature(encoder).parameters if name != "in_channels"]
-    strangers = sorted(set(params or {}) - set(takes))
-    if strangers:
-        raise ValueError(f"{encoder.__name__} has no parameter {strangers}; it has {takes}.")
+    check_parameters(encoder, params or {}, given=1)
     return encoder(in_channels, **dict(params or {}))
