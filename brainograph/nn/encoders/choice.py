@@ -37,9 +37,8 @@ def new_encoder(
     >>> new_encoder("SFCN", in_channels=2, params={"out_channels": 16}).out_channels
     16
     """
-    if isinstance(encoder, str):
-        if encoder not in encoders.__all__:
-            raise ValueError(f"encoder must be one of {encoders.__all__}, got {encoder!r}.")
-        encoder = getattr(encoders, encoder)
-    check_parameters(encoder, params or {}, given=1)
-    return encoder(in_channels, **dict(params or {}))
+    if isinstance(encoder, str) and encoder not in encoders.__all__:
+        raise ValueError(f"encoder must be one of {encoders.__all__}, got {encoder!r}.")
+    kind: Any = getattr(encoders, encoder) if isinstance(encoder, str) else encoder
+    check_parameters(kind, params or {}, given=1)
+    return kind(in_channels, **dict(params or {}))
