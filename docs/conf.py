@@ -43,10 +43,14 @@ html_theme = "pydata_sphinx_theme"
 html_title = "brainograph"
 html_theme_options = {
     "navigation_with_keys": False,
-    "secondary_sidebar_items": ["page-toc"],
+    "header_links_before_dropdown": 7,
+    "secondary_sidebar_items": {"**": ["page-toc"], "systems": []},
     "show_prev_next": False,
 }
 html_show_sourcelink = False
+html_sidebars = {page: [] for page in ("index", "installing", "systems")}
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 
 
 def _copy_tutorials() -> None:
