@@ -43,7 +43,7 @@ class SubjectData:
     min_volumes : int
         Volumes that the network needs.
     volumes : Volumes, optional
-        How images are brought to one grid; by default they are on one, and read as they are.
+        How images are brought to one grid; by default they are on one, and only turned to RAS.
     missing_ok : bool
         Whether the network can do without some of what it reads. What somebody lacks is then
         zeros (of a series: ``min_volumes`` of them), and ``batch.present`` says who has what.
@@ -201,10 +201,7 @@ class SubjectData:
             raise ValueError(
                 f"nobody has an image {name!r}. Leave it out of what the network reads."
             )
-        if self.volumes is not None:
-            return self.volumes.read(path).shape
-        image: Any = nib.load(path)
-        return tuple(int(n) for n in image.shape)
+        return self._volume(path).shape
 
     def _images(self, rows: np.ndarray, name: str) -> torch.Tensor:
         shape = self.shapes[name]
@@ -223,10 +220,10 @@ class SubjectData:
         return torch.from_numpy(volumes)
 
     def _volume(self, path: str) -> np.ndarray:
-        """Read one image."""
+        """Read one image (D, H, W), to the right, front and top."""
         if self.volumes is not None:
             return self.volumes.read(path)
-        image: Any = nib.load(path)
+        image: Any = nib.as_closest_canonical(nib.load(path))
         volume = np.asarray(image.dataobj, dtype=np.float32)
         return (volume - volume.mean()) / (volume.std() or 1.0) if self.standardize else volume
 

@@ -106,17 +106,17 @@ class ImageAugmentation(Augmentation):
 
     def _changed(self, volume: Tensor, seed: int, number: int) -> Tensor:
         """Return another volume (1, D, H, W); the seed decides, with the modality's number."""
-        if not volume.any():
+        brain = volume != 0
+        if not brain.any():
             return volume
-        low = volume[volume != 0].min()
-        lifted = torch.where(volume != 0, volume - low, 0)  # the background stays the lowest
-        brain = (volume != 0).to(volume.dtype)
-        moved = _apply(self._movements(volume), torch.cat([lifted, brain]), seed)
+        low = volume.masked_fill(~brain, math.inf).min()
+        lifted = (volume - low) * brain  # the background is as dark as the darkest of the brain
+        moved = _apply(self._movements(volume), torch.cat([lifted, brain.to(volume.dtype)]), seed)
         inside = moved[1:] > 0.5
         spread = moved[:1][inside].std() if inside.sum() > 1 else torch.tensor(0.0)
         tints = self._tints(self.noise * float(spread))
-        lifted = _apply(tints, torch.where(inside, moved[:1], 0), (seed + number) % 2**31)
-        return torch.where(inside, lifted + low, 0).to(volume.dtype)
+        tinted = _apply(tints, moved[:1] * inside, seed + 1 + number)
+        return ((tinted + low) * inside).to(volume.dtype)
 
     def _movements(self, volume: Tensor) -> list[Any]:
         """Return the transforms that move voxels."""

@@ -75,6 +75,11 @@ def test_images_are_read_and_standardized(cohort, tmp_path, rng):
     assert image.shape == (2, 1, 3, 4, 5)
     assert image[0].mean().abs() < 1e-4
     assert image[0].std() == pytest.approx(1, abs=0.02)
+    left = nib.orientations.axcodes2ornt("LAS")
+    nib.load(paths[1]).as_reoriented(left).to_filename(tmp_path / "left.nii.gz")
+    turned = with_images.images.replace(paths[1], str(tmp_path / "left.nii.gz"))
+    data_of_left = SubjectData(with_images.assign(images=turned), ["images/t1"], standardize=True)
+    assert torch.equal(data_of_left.batch(np.array([1])).images["t1"], image[:1])
     nib.save(nib.Nifti1Image(np.ones((3, 4, 6), dtype=np.float32), np.eye(4)), paths[2])
     with pytest.raises(ValueError, match=r"must have one grid, got \(3, 4, 5\) and, for c"):
         data.batch(np.array([1, 2]))

@@ -115,6 +115,17 @@ def test_the_seed_of_torch_decides_and_what_was_given_stays():
     assert all(map(torch.equal, before, batch.tensors))
 
 
+def test_what_happens_to_shape_and_to_intensity_is_drawn_apart():
+    """With p = 0.5 a quarter of the volumes is moved only, a quarter tinted only."""
+    given = brains().images["T1w"][:1].repeat(60, 1, 1, 1, 1)
+    augmentation = ImageAugmentation(**{**NOTHING, "translate": 0.3, "bias": 0.3})
+    changed = augmentation.change(BrainBatch(images={"T1w": given})).images["T1w"]
+    moved = ((changed != 0) != (given != 0)).flatten(1).any(dim=1)
+    tinted = (changed.flatten(1).amax(1) - given.flatten(1).amax(1)).abs() > 0.01
+    assert 5 <= (moved & ~tinted).sum() <= 25
+    assert 5 <= (tinted & ~moved).sum() <= 25
+
+
 def test_bad_settings():
     with pytest.raises(ValueError, match="noise must be at least 0, got -1"):
         ImageAugmentation(noise=-1)
