@@ -84,15 +84,24 @@ class _Images(nn.Module):
 
 
 class _Phenotypes(nn.Module):
-    """A perceptron on the phenotypes."""
+    """A perceptron on the phenotypes, and the products of any two of them if asked for."""
 
-    def __init__(self, n_phenotypes: int, channels: int) -> None:
+    def __init__(self, n_phenotypes: int, channels: int, interactions: bool) -> None:
         super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(n_phenotypes, channels), nn.ReLU())
+        self.interactions = interactions
+        n_products = n_phenotypes * (n_phenotypes - 1) // 2 if interactions else 0
+        self.mlp = nn.Sequential(nn.Linear(n_phenotypes + n_products, channels), nn.ReLU())
         self.out_channels = channels
 
     def forward(self, batch: BrainBatch) -> Tensor:
-        return self.mlp(batch.phenotypes)
+        return self.mlp(self.expanded(batch.phenotypes))
+
+    def expanded(self, x: Tensor) -> Tensor:
+        """Return phenotypes (B, P) with their products beside them."""
+        if not self.interactions:
+            return x
+        i, j = torch.triu_indices(x.shape[1], x.shape[1], 1, device=x.device)
+        return torch.cat([x, x[:, i] * x[:, j]], dim=1)
 
 
 def graph_branch(
@@ -168,9 +177,17 @@ def image_branch(
     return Branch(module, [f"images/{one}" for one in names], channels, stages=taps)
 
 
-def phenotype_branch(n_phenotypes: int, channels: int) -> Branch:
-    """Return the branch of the phenotypes, a perceptron with one hidden layer."""
-    return Branch(_Phenotypes(n_phenotypes, channels), ["phenotypes"], channels)
+def phenotype_branch(n_phenotypes: int, channels: int, *, interactions: bool = False) -> Branch:
+    """Return the branch of the phenotypes, a perceptron with one hidden layer.
+
+    Parameters
+    ----------
+    n_phenotypes, channels : int
+        P, and the features of the branch.
+    interactions : bool
+        Whether the product of any two phenotypes stands beside them.
+    """
+    return Branch(_Phenotypes(n_phenotypes, channels, interactions), ["phenotypes"], channels)
 
 
 def _graph_network(name: str | type[nn.Module]) -> type[nn.Module]:

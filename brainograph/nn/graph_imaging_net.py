@@ -1,6 +1,6 @@
 """Brain graphs, images and phenotypes of a participant, fused."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
 import torch
@@ -53,6 +53,8 @@ class GraphImagingNet(nn.Module):
         {"encoder": "SFCN", ...}}``. ``"T1w+pet"`` are two images as channels of one encoder.
     n_phenotypes : int
         P, columns of ``batch.phenotypes``; 0 leaves them out.
+    phenotype_interactions : bool
+        Whether the product of any two phenotypes stands beside them.
     channels : int
         Features of each modality, and of their fusion.
     fusion : str, optional
@@ -64,8 +66,9 @@ class GraphImagingNet(nn.Module):
         For ``fusion="hierarchical"``: parts of an encoder that are fused before its end, by their
         names in ``named_modules()``.
     late : str, optional
-        Fuse decisions of each modality: a rule of :class:`~brainograph.nn.fusion.LateFusion`.
-        With ``fusion`` too, learned weights mix both stages (hybrid fusion).
+        Fuse decisions of each modality: a rule of :class:`~brainograph.nn.fusion.LateFusion`,
+        whose weights are trained with the rest, or set by :meth:`fit_late`. With ``fusion`` too,
+        learned weights mix both stages (hybrid fusion).
     dropout : float
         Before the classifier.
     modality_dropout : float
@@ -130,6 +133,7 @@ class GraphImagingNet(nn.Module):
         graphs: Sequence[str] | Mapping[str, Mapping[str, Any]] = ("BrainGCN",),
         images: Sequence[str] | Mapping[str, str | Mapping[str, Any]] = (),
         n_phenotypes: int = 0,
+        phenotype_interactions: bool = False,
         channels: int = 64,
         fusion: FusionName | None = "gated",
         fusion_params: Mapping[str, Any] | None = None,
@@ -155,7 +159,13 @@ class GraphImagingNet(nn.Module):
         self.similarity_weight, self.contrastive_weight = similarity_weight, contrastive_weight
         self.discriminative_weight = discriminative_weight
         self.encoder_weight = encoder_weight
-        branches = _branches(n_regions, n_classes, graphs, images, n_phenotypes, channels, stages)
+        branches = _branches(n_regions, n_classes, graphs, images, channels, stages)
+        if n_phenotypes:
+            branches["phenotypes"] = phenotype_branch(
+                n_phenotypes, channels, interactions=phenotype_interactions
+            )
+        if not branches:
+            raise ValueError("there is no modality: name graphs, images or phenotypes.")
         if fusion != "hierarchical" and stages:
             raise ValueError('stages are for one fusion: write fusion="hierarchical".')
         self.modalities = tuple(branches)
@@ -216,6 +226,30 @@ class GraphImagingNet(nn.Module):
             return parts[0]
         share = self.mix.scores.softmax(dim=0)
         return share[0] * parts[0] + share[1] * parts[1]
+
+    @torch.no_grad()
+    def fit_late(self, held_out: Iterable[tuple[BrainBatch, Tensor]]) -> None:
+        """Set the weights of ``late`` from participants that were not learnt from.
+
+        Parameters
+        ----------
+        held_out : iterable of (BrainBatch, Tensor (B,) of int64)
+            Batches and their classes.
+
+        Raises
+        ------
+        ValueError
+            Without ``late``.
+        """
+        if self.late is None:
+            raise ValueError('there are no decisions to weigh. Write late="weighted".')
+        logits, present, labels = [], [], []
+        for batch, y in held_out:
+            encoded = self._encode(batch)
+            logits.append(torch.stack(self._decisions(encoded.features)))  # (M, B, K)
+            present.append(encoded.present)
+            labels.append(y)
+        self.late.fit(list(torch.cat(logits, dim=1)), torch.cat(labels), torch.cat(present))
 
     def _encode(self, batch: BrainBatch, y: Tensor | None = None) -> _Encoded:
         """Run each encoder on those who have what it reads; with labels, ask for its own loss."""
@@ -283,30 +317,26 @@ def _branches(
     n_classes: int,
     graphs: Sequence[str] | Mapping[str, Mapping[str, Any]],
     images: Sequence[str] | Mapping[str, str | Mapping[str, Any]],
-    n_phenotypes: int,
     channels: int,
     stages: Mapping[str, Sequence[str]] | None,
 ) -> dict[str, Branch]:
-    """Return the branch of each modality by name."""
-    stages = dict(stages or {})
+    """Return the branch of each graph and each image by name."""
+    taps = dict(stages or {})
     graphs = graphs if isinstance(graphs, Mapping) else {name: {} for name in graphs}
     images = images if isinstance(images, Mapping) else dict.fromkeys(images, "SFCN")
-    names = [*graphs, *images, *(["phenotypes"] if n_phenotypes else [])]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    unknown = sorted(set(stages) - set(names))
-    if not names or twice or unknown:
+    names = [*graphs, *images]
+    if len({*names, "phenotypes"}) <= len(names):
         raise ValueError(
-            "graphs, images and phenotypes must be at least one modality, with names of their "
-            f"own, and stages name some of them; got {names}, twice {twice}, stages of {unknown}."
+            f"graphs and images must have names of their own, other than 'phenotypes'; got {names}."
         )
-    branches: dict[str, Branch] = {}
-    for name, params in graphs.items():
-        taps = stages.get(name, ())
-        branches[name] = graph_branch(name, params, n_regions, n_classes, channels, taps)
+    if not set(taps) <= set(names):
+        raise ValueError(f"stages must name some of {names}, got {sorted(taps)}.")
+    branches = {
+        name: graph_branch(name, params, n_regions, n_classes, channels, taps.get(name, ()))
+        for name, params in graphs.items()
+    }
     for name, encoder in images.items():
-        branches[name] = image_branch(name, encoder, channels, stages.get(name, ()))
-    if n_phenotypes:
-        branches["phenotypes"] = phenotype_branch(n_phenotypes, channels)
+        branches[name] = image_branch(name, encoder, channels, taps.get(name, ()))
     return branches
 
 

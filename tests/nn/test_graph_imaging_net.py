@@ -3,6 +3,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from sklearn.preprocessing import PolynomialFeatures
 from torch import nn
 
 from brainograph.estimators import SubjectGraphClassifier, Training
@@ -172,6 +173,32 @@ def test_an_encoder_keeps_its_own_loss():
     assert network.reads == ("series", "images/pet", "phenotypes")
 
 
+def test_interactions_are_those_of_scikit_learn():
+    x = torch.randn(7, 4)
+    network = GraphImagingNet(R, 2, graphs=(), n_phenotypes=4, phenotype_interactions=True)
+    expected = PolynomialFeatures(2, interaction_only=True, include_bias=False).fit_transform(x)
+    ours = network.branches["phenotypes"].encoder.expanded(x)
+    assert np.allclose(ours, expected)
+    assert network(BrainBatch(phenotypes=x)).shape == (7, 2)
+
+
+def test_decisions_are_weighed_by_participants_not_learnt_from():
+    """One modality is right and one is not; the weights come from batches of any size."""
+    torch.manual_seed(0)
+    params = {**SMALL, "fusion": None, "late": "weighted"}
+    network = GraphImagingNet(R, 2, **params).eval()
+    batch, _ = lacking()
+    y = network._decisions(network._encode(batch).features)[2].argmax(1)
+    network.heads[2].weight.data *= 20
+    network.fit_late([(batch, y)])
+    once = network.late.scores.clone()
+    network.fit_late([(batch[:3], y[:3]), (batch[3:], y[3:])])
+    torch.testing.assert_close(network.late.scores, once)
+    assert once.argmax() == 2
+    with pytest.raises(ValueError, match="no decisions to weigh"):
+        GraphImagingNet(R, 2, **SMALL).fit_late([(batch, y)])
+
+
 def test_stages_are_fused_before_the_end():
     network = GraphImagingNet(R, 2, **SMALL, **FUSIONS[5])
     assert network.fusion.stages == ((8, 8), (8, 8), (8,))
@@ -200,14 +227,17 @@ def test_images_can_be_channels_of_one_encoder():
         ({"graphs": {"BrainGCN": {"width": 3}}}, r"BrainGCN has no parameter \['width'\]"),
         ({"images": {"T1w": "ResNet11"}}, "encoder must be one of .*got 'ResNet11'"),
         ({"images": {"T1w": {"depth": 3}}}, r"SFCN has no parameter \['depth'\]"),
-        ({"graphs": (), "images": ()}, "must be at least one modality"),
-        ({"images": {"BrainGCN": "SFCN"}}, r"twice \['BrainGCN'\]"),
+        ({"graphs": (), "images": ()}, "there is no modality"),
+        ({"images": {"BrainGCN": "SFCN"}}, "must have names of their own"),
         ({"fusion": None}, "nothing is fused"),
         ({"fusion": "sum"}, "fusion must be one of"),
         ({"late": "vote"}, "late must be one of"),
         ({"fusion": "gated", "stages": {"BrainGCN": ["norms.0"]}}, 'write fusion="hierarchical"'),
         ({"fusion": "hierarchical", "stages": {"BrainGCN": ["blocks.9"]}}, "has no part"),
-        ({"fusion": "hierarchical", "stages": {"pet": ["blocks.9"]}}, r"stages of \['pet'\]"),
+        (
+            {"fusion": "hierarchical", "stages": {"pet": ["blocks.9"]}},
+            r"stages must name some of \['BrainGCN'\], got \['pet'\]",
+        ),
         ({"loss": "hinge"}, "loss must be one of .*got 'hinge'"),
         ({"class_weights": [1, 2, 3]}, "class_weights must be 2 numbers"),
         ({"modality_dropout": 1.0}, r"modality_dropout must be in \[0, 1\), got 1.0"),
