@@ -1,12 +1,30 @@
 """``brainograph build`` and ``merge``: from files to cohorts."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from brainograph.cli.app import Jobs, app, refuse_occupied, say
+from brainograph.cli.reading import (
+    Atlas,
+    AtlasImage,
+    AtlasNames,
+    Confounds,
+    Contents,
+    HashIds,
+    IdColumn,
+    Layout,
+    Participants,
+    Runs,
+    Salt,
+    Space,
+    Strategy,
+    Task,
+    given_options,
+    read_scans,
+    with_hashed_ids,
+)
 
 if TYPE_CHECKING:
     from brainograph.cohort import Cohort
@@ -15,52 +33,26 @@ if TYPE_CHECKING:
 __all__ = ["build", "merge"]
 
 
-class Layout(StrEnum):
-    """Which software wrote the files."""
-
-    fmriprep = "fmriprep"
-    cpac = "cpac"
-    xcpd = "xcpd"
-    tables = "tables"
-
-
 @app.command(
     epilog="Example: brainograph build derivatives/fmriprep cohort --layout fmriprep "
     "--atlas schaefer_100 --jobs 4"
 )
 def build(
+    context: typer.Context,
     source: Annotated[Path, typer.Argument(help="Folder of derivatives or tables.")],
     cohort: Annotated[Path, typer.Argument(help="Folder to write the cohort to.")],
     layout: Annotated[Layout, typer.Option(help="Which software wrote SOURCE.")],
-    atlas: Annotated[
-        str | None, typer.Option(help="fmriprep: a name or a label image; cpac, xcpd: a name.")
-    ] = None,
-    atlas_names: Annotated[
-        Path | None, typer.Option(help="fmriprep: TSV with index and name of the labels.")
-    ] = None,
-    atlas_image: Annotated[
-        Path | None, typer.Option(help="cpac: label image, for the regions' coordinates.")
-    ] = None,
-    participants: Annotated[
-        Path | None, typer.Option(help="Table of participants, if it is not in SOURCE.")
-    ] = None,
-    id_column: Annotated[
-        str | None, typer.Option(help="Column of the participants' ids in that table.")
-    ] = None,
-    strategy: Annotated[
-        str | None, typer.Option(help="cpac: folder such as filt_noglobal.")
-    ] = None,
-    task: Annotated[str | None, typer.Option(help="fmriprep, xcpd: BIDS task.")] = None,
-    space: Annotated[str | None, typer.Option(help="fmriprep, xcpd: BIDS space.")] = None,
-    confounds: Annotated[
-        str | None, typer.Option(help="fmriprep: strategy of nilearn's load_confounds [simple].")
-    ] = None,
-    runs: Annotated[
-        str | None, typer.Option(help="fmriprep, xcpd: concatenate or separate [concatenate].")
-    ] = None,
-    contents: Annotated[
-        str | None, typer.Option(help="tables: timeseries or connectivity [timeseries].")
-    ] = None,
+    atlas: Atlas = None,
+    atlas_names: AtlasNames = None,
+    atlas_image: AtlasImage = None,
+    participants: Participants = None,
+    id_column: IdColumn = None,
+    strategy: Strategy = None,
+    task: Task = None,
+    space: Space = None,
+    confounds: Confounds = None,
+    runs: Runs = None,
+    contents: Contents = None,
     connectivity: Annotated[
         list[str] | None,
         typer.Option(help="Matrices to compute, NAME=KIND. Repeatable. [fc=correlation]"),
@@ -69,6 +61,8 @@ def build(
         list[str] | None,
         typer.Option(help="Shrink a matrix's covariance: NAME=ledoit_wolf, oas or 0 to 1."),
     ] = None,
+    hash_ids: HashIds = False,
+    salt: Salt = None,
     jobs: Jobs = 1,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a cohort that is there.")
@@ -80,27 +74,15 @@ def build(
     from brainograph.io.connect import connect
 
     refuse_occupied(cohort, "cohort.json", overwrite=overwrite)
-    given = {
-        "atlas": atlas,
-        "atlas_names": atlas_names,
-        "atlas_image": atlas_image,
-        "phenotype" if layout is Layout.cpac else "participants": participants,
-        "id_column": id_column,
-        "strategy": strategy,
-        "task": task,
-        "space": space,
-        "confounds": confounds,
-        "runs": runs,
-        "contents": contents,
-    }
     kinds, shrunk = _kinds(connectivity), _shrinkage(shrinkage)
     work_dir = cohort.resolve().with_name(f".{cohort.resolve().name}.build")
-    made = _read(source, layout, {k: v for k, v in given.items() if v is not None}, jobs, work_dir)
+    made = read_scans(source, layout, given_options(context), jobs, work_dir)
     if connectivity and made.timeseries is None:
         raise ValueError("--connectivity is computed from series, and SOURCE holds matrices.")
     try:
         if made.timeseries is not None:
             made = connect(made, kinds, shrinkage=shrunk, n_jobs=jobs)
+        made = with_hashed_ids(made, hash_ids, salt)
         made.save(cohort, overwrite=overwrite)
     except (ValueError, OSError) as error:
         error.add_note("What was read is kept: the same command goes on from there.")
@@ -135,25 +117,6 @@ def _shrinkage(given: list[str] | None) -> "dict[str, Shrinkage | float]":
         shrunk[name] = float(how) if number else how
         check_shrinkage(shrunk[name])
     return shrunk
-
-
-def _read(
-    source: Path, layout: Layout, options: dict[str, object], jobs: int, work_dir: Path
-) -> "Cohort":
-    """Call the reader of the layout with the options that were given."""
-    import inspect
-
-    import brainograph.io as readers
-
-    read = getattr(readers, f"read_{layout.value}")
-    known = inspect.signature(read).parameters
-    strange = ["--" + name.replace("_", "-") for name in options if name not in known]
-    if strange:
-        raise ValueError(f"{', '.join(strange)} has no meaning with --layout {layout.value}.")
-    needed = [n for n in ("atlas",) if n in known and known[n].default is inspect.Parameter.empty]
-    if set(needed) - set(options):
-        raise ValueError(f"--layout {layout.value} needs --atlas NAME (or a label image).")
-    return read(source, **options, n_jobs=jobs, work_dir=work_dir)
 
 
 def _summarise(cohort: "Cohort", folder: Path) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import pandas as pd
 import skops.io
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -19,6 +21,7 @@ from brainograph.files import json_text, read_tsv, replace_on_success, write_jso
 __all__ = ["SavedModel", "read_facts", "read_model", "write_model"]
 
 _FORMAT = 1
+_RUN_CODE = (".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".bin", ".ckpt", ".py")
 
 
 @dataclass(frozen=True)
@@ -97,14 +100,26 @@ def read_model(folder: str | os.PathLike[str]) -> SavedModel:
     transformers = folder / "transformers.skops"
     return SavedModel(
         facts,
-        load_file(folder / "tensors.safetensors"),
+        _tensors(folder / "tensors.safetensors"),
         skops.io.load(transformers, trusted=_trusted_types(transformers)),
         {name: read_tsv(folder / f"{name}.tsv") for name in facts["tables"]},
     )
 
 
+def _refuse_pickles(folder: Path) -> None:
+    """Refuse a folder with files that run code when they are opened; no model of ours has any."""
+    found = sorted(p.name for p in folder.rglob("*") if p.suffix.lower() in _RUN_CODE)
+    if found:
+        raise ValueError(
+            f"{folder} holds {', '.join(found[:5])}, a kind of file that can run code when it is "
+            "opened, and that no model of brainograph has. It is not opened. Ask its maker for a "
+            "model written by `brainograph fit`."
+        )
+
+
 def read_facts(folder: Path) -> dict[str, Any]:
     """Read ``model.json``, or refuse what was changed since it was written."""
+    _refuse_pickles(folder)
     path = folder / "model.json"
     if not path.is_file():
         raise FileNotFoundError(
@@ -125,6 +140,17 @@ def read_facts(folder: Path) -> dict[str, Any]:
     return facts
 
 
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """Read tensors, or refuse a file that is something else under their name."""
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} does not hold tensors ({error}). It is not opened in any other way. Get the "
+            "model anew from where it came from."
+        ) from error
+
+
 def _changed(path: Path) -> str:
     return (
         f"{path} was changed after the model was saved: its SHA-256 does not fit. Get the model "
@@ -140,7 +166,13 @@ def _checksum(facts: Mapping[str, Any]) -> str:
 
 def _trusted_types(path: Path) -> list[str]:
     """Return the types of ours in a file; those of neither scikit-learn nor us are refused."""
-    foreign = skops.io.get_untrusted_types(file=path)
+    try:
+        foreign = skops.io.get_untrusted_types(file=path)
+    except BadZipFile as error:
+        raise ValueError(
+            f"{path} does not hold transformers as skops writes them. It is not opened in any "
+            "other way. Get the model anew from where it came from."
+        ) from error
     ours = [name for name in foreign if name.startswith("brainograph.preprocessing.")]
     strangers = sorted(set(foreign) - set(ours))
     if strangers:

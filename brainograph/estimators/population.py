@@ -419,14 +419,14 @@ class PopulationGraphClassifier(KnownParticipants, ClassifierMixin, BaseEstimato
         check_is_fitted(self, "_members")
         check_regions(self.region_names_, cohort.regions.index.tolist())
         rows = self._rows(cohort)
-        if (rows >= 0).any():
-            self._members[0].check_identity(cohort[rows >= 0], rows[rows >= 0])
-        new = np.flatnonzero(rows < 0)
-        samples = []
+        known, new, samples = np.flatnonzero(rows >= 0), np.flatnonzero(rows < 0), []
+        if len(known):
+            self._members[0].check_identity(cohort[known], rows[known])
         for i, member in enumerate(self._members):
             draws = {"n_passes": n_passes, "random_state": random_state + i}
             proba = np.zeros((max(1, n_passes), len(cohort), len(self.classes_)))
-            proba[:, rows >= 0] = member.predict_fitted(**draws)[:, rows[rows >= 0]]
+            if len(known):
+                proba[:, known] = member.predict_fitted(**draws)[:, rows[known]]
             if len(new):
                 among = (self._phenotype, self._edges())
                 proba[:, new] = member.predict_new(cohort[new], *among, **draws)

@@ -148,7 +148,8 @@ class TransductiveClassifier(KnownParticipants, ClassifierMixin, BaseEstimator):
         rows = self._rows(cohort)
         check_regions(self.region_names_, cohort.regions.index.tolist())
         self._check_identity(cohort[rows >= 0], rows[rows >= 0])
-        proba = self._proba[rows]
+        proba = np.zeros((len(cohort), len(self.classes_)))
+        proba[rows >= 0] = self._proba[rows[rows >= 0]]
         for i in np.flatnonzero(rows < 0):
             x = np.asarray(self.features_.transform(cohort[[i]]))
             proba[i] = probabilities(self.classifier_, x)[0]

@@ -11,7 +11,7 @@ from brainograph.cohort import Cohort
 from brainograph.estimators.wrapper import Wrapper
 from brainograph.metrics.uncertainty import mutual_information, predictive_entropy
 
-__all__ = ["MonteCarloDropout", "uncertainty"]
+__all__ = ["MonteCarloDropout", "draws_differ", "uncertainty"]
 
 
 class MonteCarloDropout(Wrapper):
@@ -79,7 +79,7 @@ class MonteCarloDropout(Wrapper):
     def _draws(self, cohort: Cohort) -> np.ndarray:
         draws = {"n_passes": self.n_passes, "random_state": self.random_state}
         samples = self._fitted().sample_proba(cohort, **draws)
-        if len(cohort) and not _any_differs(samples, self.n_passes):
+        if len(cohort) and not draws_differ(samples, self.n_passes):
             raise ValueError(
                 "all passes say the same: the network drops nothing. Give it dropout above 0 (and "
                 'num_layers above 0), or write head="bayesian" or n_members=5.'
@@ -116,7 +116,7 @@ def uncertainty(samples: np.ndarray, cohort: Cohort) -> pd.DataFrame:
     return pd.DataFrame(table, index=cohort.phenotype.index)
 
 
-def _any_differs(samples: np.ndarray, n_passes: int) -> bool:
-    """Tell whether the passes of any one member differ."""
+def draws_differ(samples: np.ndarray, n_passes: int) -> bool:
+    """Tell whether the passes of any one member (M * n_passes, S, K) differ."""
     by_member = samples.reshape(-1, n_passes, *samples.shape[1:])
     return bool((by_member != by_member[:, :1]).any())
