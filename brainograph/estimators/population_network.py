@@ -1,6 +1,5 @@
 """The estimator of population networks that learn what they know of each participant."""
 
-import inspect
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,9 +29,9 @@ from brainograph.estimators.training import resolve_device
 from brainograph.estimators.validation_split import validation_split
 from brainograph.graphs.population import CATEGORICAL, CONTINUOUS, Metric
 from brainograph.io.volumes import Volumes
-from brainograph.nn import population as networks
 from brainograph.nn.adjacency import from_tensor
 from brainograph.nn.population import PopulationNetwork
+from brainograph.nn.population.choice import network_class
 from brainograph.preprocessing.inputs import check_regions
 from brainograph.preprocessing.parcellation import parcellation_of
 from brainograph.preprocessing.phenotypes import Phenotypes, check_phenotypes
@@ -300,7 +299,7 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def _new_network(self, phenotypes: Phenotypes | None, seed: int) -> PopulationNetwork:
         network: Any = new_network(
-            _network_class(self.network),
+            network_class(self.network),
             len(self.region_names_),
             len(self.classes_),
             params=dict(self.params or {}),
@@ -410,7 +409,7 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
             "estimator": type(self).__name__,
             "params": {
                 **params,
-                "network": _network_class(self.network).__name__,
+                "network": network_class(self.network).__name__,
                 "training": self.training.get_params(),
                 "volumes": None if self.volumes is None else self.volumes.get_params(),
                 "categorical": list(edges.categorical),
@@ -422,7 +421,10 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
             "n_isolated": self.n_isolated_,
             "image_shapes": self._image_shapes,
         }
-        tensors = {f"{i}.{k}": t for i, m in members.items() for k, t in m.tensors().items()}
+        tensors = {f"codes.{i}": member.codes for i, member in members.items()}
+        for i, member in members.items():
+            weights = member.network.state_dict().items()
+            tensors |= {f"{i}.{name}": w.detach().clone() for name, w in weights}
         objects = {f"{i}.phenotypes": m.phenotypes for i, m in members.items() if m.phenotypes}
         tables = {
             "phenotype": self._members[0].table.reset_index(),
@@ -478,28 +480,12 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
         model._members = []
         for i in range(model.n_members):
             phenotypes = saved.objects.get(f"{i}.phenotypes")
-            tensors = weights_of(saved, i)
-            codes = tensors.pop("codes").to(where)
             member = model._new_network(phenotypes, seed=0)
-            member.load_state_dict({k.removeprefix("network."): w for k, w in tensors.items()})
+            member.load_state_dict(weights_of(saved, i))
+            codes = saved.tensors[f"codes.{i}"].to(where)
             model._members.append(
                 PopulationNetworkMember(
                     member.to(where), phenotypes, codes, model._edges(), table, history.loc[i]
                 )
             )
         return model
-
-
-def _network_class(network: type[PopulationNetwork] | str) -> type[PopulationNetwork]:
-    """Return a network of :mod:`brainograph.nn.population` by name; a class is itself."""
-    if not isinstance(network, str):
-        return network
-    there = [
-        name
-        for name in networks.__all__
-        if "n_regions" in inspect.signature(getattr(networks, name)).parameters
-        and issubclass(getattr(networks, name), PopulationNetwork)
-    ]
-    if network not in there:
-        raise ValueError(f"network must be one of {there}, got {network!r}.")
-    return getattr(networks, network)

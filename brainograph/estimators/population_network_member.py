@@ -85,11 +85,3 @@ class PopulationNetworkMember:
                 f"{others[:5]}. Give new participants ids of their own, for example "
                 "'study2-' + participant_id."
             )
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return weights and codes, by name, for a model folder."""
-        weights = self.network.state_dict().items()
-        return {
-            "codes": self.codes,
-            **{f"network.{name}": w.detach().clone() for name, w in weights},
-        }

@@ -26,11 +26,16 @@ __all__ = ["PopulationFit", "Stages", "draw_neighbors", "embed", "new_join"]
 Stages = Literal["joint", "staged"]
 
 
-def new_join(edges: PopulationEdges, agreement: Agreement | Tensor) -> Join:
+def new_join(
+    edges: PopulationEdges, agreement: Agreement | Tensor, like: Join | None = None
+) -> Join:
     """Return how features join participants who agree."""
-    similarity = edges.combine in ("product", "similarity")
     return Join(
-        agreement, similarity=similarity, metric=edges.metric, n_neighbors=edges.n_neighbors
+        agreement,
+        similarity=edges.combine in ("product", "similarity"),
+        metric=edges.metric,
+        n_neighbors=edges.n_neighbors,
+        like=like,
     )
 
 
@@ -128,6 +133,7 @@ class PopulationFit:
     def run(self) -> pd.DataFrame:
         """Train the network; return the history of the last stage."""
         self._graph: sparse.csr_array | None = None
+        self._join: Join | None = None
         self._weight = None
         if self.class_weight is not None:
             self._weight = torch.from_numpy(self.class_weight.astype(np.float32)).to(self.device)
@@ -152,7 +158,7 @@ class PopulationFit:
         def some(rows: np.ndarray) -> Tensor:
             nodes, agreement = self._around(rows)
             h = self.network.encode(self.data.batch(nodes))
-            logits = self.network.propagate(h, new_join(self.edges, agreement))
+            logits = self.network.propagate(h, new_join(self.edges, agreement, self._join))
             return self._misfit(logits[: len(rows)], rows) + self.network.penalty()
 
         def validate() -> float:
@@ -254,6 +260,7 @@ class PopulationFit:
         join = new_join(self.edges, self.agreement)
         logits = self.network.propagate(h, join)
         if self.n_sampled is not None:
+            self._join = join
             self._graph = reduce(lambda a, b: a + b, map(from_tensor, join.graphs))
         return logits
 

@@ -124,7 +124,7 @@ class EHGCN(PopulationNetwork):
         self.modality_dropout = modality_dropout
         self.modalities: tuple[str, ...] = ()
         self.reads, self.min_volumes = (), 1
-        self.branches, self.projections = nn.ModuleList(), nn.ModuleList()
+        self.branches, self.projections = nn.ModuleDict(), nn.ModuleDict()
         self.bias = nn.Parameter(torch.zeros(hidden_channels))
         self.norm = nn.LayerNorm(hidden_channels)
         self.population = PopulationGCN(
@@ -152,8 +152,8 @@ class EHGCN(PopulationNetwork):
         if name in self.modalities:
             raise ValueError(f"the network has {name!r} already; it has {self.modalities}.")
         project = nn.Linear(branch.width, len(self.bias), bias=False).to(self.bias.device)
-        self.branches.append(branch.to(self.bias.device))
-        self.projections.append(project)
+        key = name.replace(".", "_")
+        self.branches[key], self.projections[key] = branch.to(self.bias.device), project
         self.modalities = (*self.modalities, name)
         self.reads = tuple(dict.fromkeys([*self.reads, *branch.reads]))
         self.min_volumes = max(self.min_volumes, branch.min_volumes)
@@ -181,12 +181,14 @@ class EHGCN(PopulationNetwork):
     def encode(self, batch: BrainBatch) -> Tensor:
         """Return the vector of each participant (B, hidden_channels)."""
         regions = batch if self.gate is None else self.gate(batch)
-        branches: Any = self.branches
+        branches: Any = self.branches.values()
         present = torch.stack([has_all(batch, branch.reads) for branch in branches], dim=1)
         if self.training and self.modality_dropout:
             present = drop_modalities(present, self.modality_dropout)
         vector = self.bias.expand(len(batch), -1)
-        for branch, project, has in zip(branches, self.projections, present.T, strict=True):
+        for branch, project, has in zip(
+            branches, self.projections.values(), present.T, strict=True
+        ):
             rows = has.nonzero().flatten()
             if len(rows):
                 part = regions if len(rows) == len(batch) else regions[rows]

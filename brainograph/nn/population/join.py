@@ -41,6 +41,8 @@ class Join:
         Of the distance; the mean of Euclidean distances is that of their squares, rooted.
     n_neighbors : int, optional
         How many each participant listens to.
+    like : Join, optional
+        Whose :math:`\sigma` of each call are taken: that of everybody, for some of them.
 
     Attributes
     ----------
@@ -63,6 +65,7 @@ class Join:
         similarity: bool = True,
         metric: Metric = "correlation",
         n_neighbors: int | None = None,
+        like: "Join | None" = None,
     ) -> None:
         if metric not in get_args(Metric):
             raise ValueError(f"metric must be one of {get_args(Metric)}, got {metric!r}.")
@@ -72,6 +75,7 @@ class Join:
         self.similarity = similarity
         self.metric = metric
         self.n_neighbors = n_neighbors
+        self.like = like
         self.graphs: list[Tensor] = []
         self.widths: list[Tensor | None] = []
 
@@ -88,7 +92,9 @@ class Join:
         """
         n, width = len(x), None
         units = _directions(x, self.metric) if self.similarity else x
-        if self.similarity:
+        if self.similarity and self.like is not None:
+            width = self.like.widths[len(self.graphs)]
+        elif self.similarity:
             width = _mean_distance(units if present is None else units[present], self.metric)
         step = max(1, _BLOCK // max(n, 1))
         sparse = self.n_neighbors is not None and self.n_neighbors < _SPARSE_BELOW * n
