@@ -243,7 +243,7 @@ class MixUp(Augmentation):
 
 @dataclass(frozen=True)
 class Noise(Augmentation):
-    """Add independent normal noise.
+    """Add independent normal noise; what somebody lacks stays zeros.
 
     Parameters
     ----------
@@ -276,16 +276,20 @@ class Noise(Augmentation):
         """Return the batch with noise on it."""
         if self.series:
             _need_series(batch, "Noise(series=...)")
-            noise = self.series * torch.randn_like(batch.series) * batch.mask[..., None]
+            there = batch.mask & batch.has("series")[:, None]  # (B, T)
+            noise = self.series * torch.randn_like(batch.series) * there[..., None]
             batch = replace(batch, series=batch.series + noise)
         if self.connectivity:
             _need_connectivity(batch, "Noise(connectivity=...)")
-            noisy = {name: self._noisy(m) for name, m in batch.connectivity.items()}
+            noisy = {
+                name: self._noisy(m, batch.has(f"connectivity/{name}"))
+                for name, m in batch.connectivity.items()
+            }
             batch = replace(batch, connectivity=noisy)
         return batch
 
-    def _noisy(self, matrices: Tensor) -> Tensor:
-        upper = torch.randn_like(matrices).triu(1)  # (B, R, R)
+    def _noisy(self, matrices: Tensor, there: Tensor) -> Tensor:
+        upper = torch.randn_like(matrices).triu(1) * there[:, None, None]  # (B, R, R)
         return matrices + self.connectivity * (upper + upper.mT)
 
 

@@ -145,6 +145,20 @@ def test_noise_is_symmetric_and_of_its_size(matrices, scans):
     assert added[scans.mask].std() == pytest.approx(0.5, rel=0.15)
 
 
+def test_noise_leaves_what_is_absent_zeros(matrices, scans):
+    has = torch.tensor([True, False, True, False])
+    matrices.connectivity["fc"] *= has[:, None, None]
+    matrices.present = {"connectivity/fc": has}
+    noisy = Noise(connectivity=0.2).change(matrices).connectivity
+    assert (noisy["fc"][~has] == 0).all()
+    assert not torch.equal(noisy["fc"][has], matrices.connectivity["fc"][has])
+    assert (noisy["sc"] != matrices.connectivity["sc"]).flatten(1).any(dim=1).all()
+    scans.series, scans.present = scans.series * has[:, None, None], {"series": has}
+    series = Noise(series=0.5).change(scans).series
+    assert (series[~has] == 0).all()
+    assert not torch.equal(series[has], scans.series[has])
+
+
 @pytest.mark.parametrize(
     "augmentation",
     [
