@@ -265,7 +265,7 @@ class SubjectGraph(BaseEstimator):
             "training": self.training.get_params(),
             "phenotypes": list(self.phenotypes),
             "standardize": self.standardize,
-            "volumes": None if self.volumes is None else self.volumes.get_params(),
+            "volumes": self.volumes and replace(self.volumes, cache=None).get_params(),
             "pretrained": None if self.pretrained is None else str(self.pretrained),
             "freeze": list(self.freeze),
             "head": self.head,
