@@ -108,7 +108,8 @@ def read_model(folder: str | os.PathLike[str]) -> SavedModel:
 
 def _refuse_pickles(folder: Path) -> None:
     """Refuse a folder with files that run code when they are opened; no model of ours has any."""
-    found = sorted(p.name for p in folder.rglob("*") if p.suffix.lower() in _RUN_CODE)
+    files = [*folder.glob("*"), *folder.glob("*/*")]
+    found = sorted(p.name for p in files if p.suffix.lower() in _RUN_CODE)
     if found:
         raise ValueError(
             f"{folder} holds {', '.join(found[:5])}, a kind of file that can run code when it is "
