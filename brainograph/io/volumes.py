@@ -79,8 +79,8 @@ class Volumes:
     mask : {"auto"}, path or None
         The brain. ``"auto"`` is what is not zero where the border of the image is (a stripped
         skull, a map), else what is brighter than Otsu's threshold [1]_, which in a T1 includes the
-        skull; a path is an image whose voxels above
-        one half are inside, in the space of the images. Outside is 0. ``None`` masks nothing.
+        skull; a path is an image whose voxels above one half are inside, in the space of the
+        images. Outside is 0. ``None`` masks nothing.
     normalize : {"zscore", "percentile", "histogram", "none"}
         Over the mask: mean 0 and deviation 1; the 1st to the 99th percentile to 0 to 1, clipped;
         the share of voxels that are darker (histogram equalisation), in (0, 1); or nothing.
@@ -126,19 +126,14 @@ class Volumes:
             value = getattr(self, name)
             if isinstance(value, (list, tuple, np.ndarray)):
                 object.__setattr__(self, name, tuple(kind(one) for one in value))
+        for name in ("mask", "cache"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, os.fspath(getattr(self, name)))
         _check(self)
 
     def get_params(self) -> dict[str, Any]:
         """Return the settings as JSON or YAML take them; ``Volumes(**params)`` is the same."""
-        params = asdict(self)
-        return {
-            name: list(value)
-            if isinstance(value, tuple)
-            else str(value)
-            if isinstance(value, os.PathLike)
-            else value
-            for name, value in params.items()
-        }
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     def read(self, path: str | os.PathLike[str]) -> np.ndarray:
         """Return one image as an array.
@@ -193,7 +188,7 @@ class Volumes:
         """Return what changes with the file, the mask's file and the settings."""
         files = [_identity(path)]
         if self.mask not in ("auto", None):
-            files.append(_identity(str(self.mask)))
+            files.append(_identity(self.mask))
         facts = [_FORMAT, replace(self, cache=None).get_params(), files]
         return hashlib.sha256(json_text(facts).encode()).hexdigest()[:32]
 
@@ -236,7 +231,7 @@ def _prepare(volumes: Volumes, path: str | os.PathLike[str]) -> tuple[np.ndarray
         "shape": [int(n) for n in image.shape],
         "spacing": np.round(nib.affines.voxel_sizes(image.affine), 4).tolist(),
     }
-    image, not_finite = _finite(nib.as_closest_canonical(image), path)
+    image, not_finite = _finite(image, path)
     grid = _on_spacing(image, volumes.spacing)
     inside = _mask(volumes.mask, image, grid, path)
     values = grid.get_fdata(dtype=np.float32)
@@ -269,8 +264,9 @@ def _prepare(volumes: Volumes, path: str | os.PathLike[str]) -> tuple[np.ndarray
 
 
 def _finite(image: Any, path: str | os.PathLike[str]) -> tuple[Any, int]:
-    """Read an image, with 0 where it is not finite; return how many voxels those are."""
+    """Read an image as RAS, with 0 where it is not finite; return how many voxels those are."""
     try:
+        image = nib.as_closest_canonical(image)
         data = np.asarray(image.dataobj, dtype=np.float32)
     except Exception as error:  # gzip, zlib and nibabel each have their own
         raise ValueError(
@@ -316,7 +312,7 @@ def _mask(
             return brain
         whole = nib.Nifti1Image(brain.astype(np.float32), image.affine)
     else:
-        whole = _finite(nib.as_closest_canonical(open_volume(mask)), mask)[0]
+        whole = _finite(open_volume(mask), mask)[0]
     there = resample_img(
         whole, target_affine=grid.affine, target_shape=grid.shape, interpolation="nearest"
     ).get_fdata()

@@ -116,6 +116,25 @@ def test_brain_in_the_middle_of_native_images(tmp_path, rng):
         Volumes(spacing=None, shape=(4, 4, 4)).read(path)
 
 
+@pytest.mark.filterwarnings("ignore:Resampling binary images")
+def test_the_record_says_where_the_voxels_are(tmp_path):
+    """A bright voxel keeps its place in mm through turning, resampling and cropping."""
+    data = np.zeros((10, 12, 14))
+    data[7, 4, 6] = 1.0
+    affine = nib.affines.from_matvec(np.diag([-2.0, 2, 2]), [30, -40, 5])
+    path = write(tmp_path / "dot.nii", data, affine)
+    place = nib.affines.apply_affine(affine, [7, 4, 6])
+    for settings in (
+        {"spacing": 2.0, "shape": (6, 9, 20)},
+        {"spacing": 1.0, "shape": (30, 16, 30)},
+    ):
+        volumes = Volumes(**settings, **AS_IS)
+        got = volumes.read(path)
+        found = np.unravel_index(got.argmax(), got.shape)
+        at = nib.affines.apply_affine(volumes.record(path)["affine"], found)
+        np.testing.assert_allclose(at, place, atol=1e-6)
+
+
 def test_zscore_percentile_and_histogram_in_the_mask(brain):
     raw = open_volume(brain).get_fdata()
     inside = raw > 0
@@ -194,8 +213,10 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path, brain):
     text.write_text("not an image")
     with pytest.raises(ValueError, match=r"text.nii cannot be opened as an image"):
         volumes.read(text)
+    nib.load(brain).as_reoriented([[0, -1], [2, 1], [1, 1]]).to_filename(tmp_path / "lps.nii.gz")
+    whole = (tmp_path / "lps.nii.gz").read_bytes()
     cut = tmp_path / "cut.nii.gz"
-    cut.write_bytes(brain.read_bytes()[: brain.stat().st_size * 2 // 3])
+    cut.write_bytes(whole[: len(whole) * 2 // 3])
     with pytest.raises(ValueError, match=r"cut.nii.gz cannot be read to its end"):
         volumes.read(cut)
     skewed = nib.Nifti1Image(np.ones((4, 4, 4), dtype=np.float32), None)
