@@ -56,12 +56,12 @@ class M3T(nn.Module):
     -----
     Shapes: (B, C, D, H, W), of any size, to (B, out_channels).
 
-    What the paper states: two convolutions of width five to 32 channels at the volume's size of
-    128 voxels a side, all slices of three planes through a 2D ResNet-50 of ImageNet, a projection
-    to 512 and 256 channels, 388 tokens with positions and planes, eight layers of eight heads with
-    768 hidden channels, 29 million parameters, trained on 4,786 T1 volumes [1]_. What we chose:
-    group normalisation; no weights of ImageNet (give ``pretrained``); ``n_slices`` for CPUs;
-    a projection of the class token.
+    What the paper states: a 3D CNN, a 2D CNN on the slices of three planes and a transformer,
+    trained on 4,786 T1 volumes [1]_ (the abstract); from the description of a re-implementation:
+    two convolutions of width five to 32 channels at the full 128 voxels a side, a ResNet-50 of
+    ImageNet, a projection to 512 and 256 channels, 388 tokens with positions and planes, eight
+    layers of eight heads with 768 hidden channels. What we chose: group normalisation; no weights
+    of ImageNet (give ``pretrained``); ``n_slices`` for CPUs; a projection of the class token.
 
     References
     ----------

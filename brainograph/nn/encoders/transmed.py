@@ -47,11 +47,11 @@ class TransMed(nn.Module):
     -----
     Shapes: (B, M, D, H, W), of any size, to (B, out_channels).
 
-    What the paper states: slices of several MRI sequences are grouped into images of three
-    channels, a CNN gives low-level features, a transformer the relations between sequences; a tiny
-    and a small size, with 192 and 384 channels, after DeiT; parotid tumours and knee injuries
-    [1]_. What we chose: a ResNet-18 with group normalisation for the CNN, one token an image, and
-    learnt positions and sequences; the last group is completed by zeros.
+    What the paper states: slices of several MRI sequences become images of three channels, a CNN
+    gives low-level features and a transformer the relations between sequences; parotid tumours and
+    knee injuries [1]_ (the abstract). What we chose: a ResNet-18 with group normalisation for the
+    CNN, one token an image, channels and layers of the tiny DeiT, learnt positions and sequences;
+    the last group is completed by zeros.
 
     References
     ----------
