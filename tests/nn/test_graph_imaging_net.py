@@ -291,3 +291,27 @@ def test_the_estimator_saves_it_with_its_parameters(tmp_path):
     ).fit(cohort, y)
     loaded = SubjectGraphClassifier.load(model.save(tmp_path / "model"), device="cpu")
     assert np.array_equal(loaded.predict_proba(cohort), model.predict_proba(cohort))
+
+
+def test_the_estimator_learns_from_participants_who_lack_an_image(tmp_path):
+    """Some lack T1, some PET; those without PET are predicted as if no PET had ever been."""
+    from brainograph.datasets import simulate_cohort, simulate_images
+
+    people = simulate_cohort(n_subjects=16, n_regions=R, random_state=0)
+    cohort = simulate_images(people, tmp_path / "images", resolution=8, missing=0.3)
+    y = cohort.phenotype["diagnosis"].to_numpy()
+    params = {
+        "graphs": {"BrainGCN": GCN},
+        "images": dict.fromkeys(("T1w", "pet"), SFCN),
+        "channels": 8,
+    }
+    model = SubjectGraphClassifier(
+        "GraphImagingNet", params=params, training=Training(max_epochs=1), device="cpu"
+    ).fit(cohort, y)
+    lacks = cohort.images["pet"].isna().to_numpy()
+    assert 0 < lacks.sum() < 16
+    scores = model.predict_proba(cohort)
+    never = cohort.assign(images=cohort.images.assign(pet=None))
+    again = model.predict_proba(never)
+    np.testing.assert_allclose(again[lacks], scores[lacks], atol=1e-6)
+    assert not np.allclose(again[~lacks], scores[~lacks], atol=1e-6)
