@@ -185,7 +185,7 @@ class Conformal(Wrapper):
     def predict_set(self, cohort: Cohort) -> np.ndarray:
         """Tell which classes are in each participant's set (S, K), bool."""
         quantile = np.full(len(cohort), self.quantile_)
-        if self.quantiles_ and self.by in cohort.phenotype:
+        if self.by is not None and self.by in cohort.phenotype:
             own = [self.quantiles_.get(g, self.quantile_) for g in _groups(cohort, self.by)]
             quantile = np.array(own)
         sets = self._scores(cohort) <= quantile[:, None]

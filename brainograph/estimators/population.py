@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -423,7 +423,7 @@ class PopulationGraphClassifier(KnownParticipants, ClassifierMixin, BaseEstimato
         if len(known):
             self._members[0].check_identity(cohort[known], rows[known])
         for i, member in enumerate(self._members):
-            draws = {"n_passes": n_passes, "random_state": random_state + i}
+            draws: Any = {"n_passes": n_passes, "random_state": random_state + i}
             proba = np.zeros((max(1, n_passes), len(cohort), len(self.classes_)))
             if len(known):
                 proba[:, known] = member.predict_fitted(**draws)[:, rows[known]]

@@ -29,9 +29,9 @@ def hash_ids(cohort: Cohort, salt: str) -> Cohort:
     """Give the participants names from which nobody without the salt can tell their old ones.
 
     A name is the beginning of HMAC-SHA-256 of the old one under the salt, so that the same person
-    has the same name wherever the same salt was used. Text columns that repeat an id are hashed
-    too, and the folder that the data came from is left out. Paths of images stay as they are: they
-    are where the images are.
+    has the same name wherever the same salt was used. Columns that repeat an id are hashed too,
+    and the folder that the data came from is left out. Paths of images stay as they are: they are
+    where the images are.
 
     Parameters
     ----------
@@ -59,9 +59,9 @@ def hash_ids(cohort: Cohort, salt: str) -> Cohort:
     old = [*cohort.participant_ids, *cohort.failures["participant_id"].astype(str)]
     new = {name: _hashed(name, salt) for name in old}
     phenotype = cohort.phenotype.rename(index=new)
-    for column in phenotype.select_dtypes(exclude="number"):
+    for column in phenotype:
         values = phenotype[column].astype(object)
-        if _repeat_an_id(values, old):
+        if _repeat_an_id(values, cohort.participant_ids):
             phenotype[column] = values.map(lambda v: _hashed(str(v), salt), na_action="ignore")
     failures = cohort.failures.assign(
         participant_id=cohort.failures["participant_id"].map(new), source="n/a"
@@ -79,9 +79,14 @@ def _hashed(name: str, salt: str) -> str:
 
 
 def _repeat_an_id(values: pd.Series, ids: Sequence[str]) -> bool:
-    """Tell whether a column's texts hold the ids of their rows."""
-    pairs = zip(values, ids, strict=False)
-    return any(isinstance(value, str) and name in value for value, name in pairs)
+    """Tell whether a column's texts hold the ids of their rows, or its numbers are they."""
+    return any(
+        name in value
+        if isinstance(value, str)
+        else str(value).removesuffix(".0") == name.lstrip("0")
+        for value, name in zip(values, ids, strict=True)
+        if isinstance(value, (str, int, float))
+    )
 
 
 def _without_ids(text: str, new: dict[str, str]) -> str:

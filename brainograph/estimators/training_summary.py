@@ -82,7 +82,7 @@ class TrainingSummary:
         """
         y = np.asarray(y)
         cohort, y = cohort[np.isfinite(y) & (y != -1)], y[np.isfinite(y) & (y != -1)]
-        classes = np.unique(y) if y.dtype.kind in "iu" else []
+        classes = np.unique(y).tolist() if y.dtype.kind in "iu" else []
         name = _first_matrix(cohort)
         numbers = _numbers(cohort)
         return cls(

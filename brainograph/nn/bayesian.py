@@ -124,7 +124,7 @@ def bayesian_head(network: nn.Module, n_outputs: int) -> nn.Module:
     Linear(in_features=8, out_features=2, bias=True)
     """
     last = [
-        name
+        (name, module)
         for name, module in network.named_modules()
         if type(module) is nn.Linear and module.out_features == n_outputs
     ]
@@ -133,8 +133,8 @@ def bayesian_head(network: nn.Module, n_outputs: int) -> nn.Module:
             f"{type(network).__name__} does not end in a linear layer of {n_outputs} outputs. "
             'Write head="linear", and n_members=5 for the uncertainty of an ensemble.'
         )
-    parent, _, name = last[-1].rpartition(".")
-    old = network.get_submodule(last[-1])
+    path, old = last[-1]
+    parent, _, name = path.rpartition(".")
     network.get_submodule(parent).register_module(
         name, BayesianLinear(old.in_features, old.out_features)
     )

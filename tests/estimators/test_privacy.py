@@ -94,6 +94,13 @@ class TestHashing:
         assert made.phenotype["group"].nunique() == 1
         assert made.phenotype["group"].isna().tolist() == [False, False, True]
 
+    def test_numbers_that_are_the_ids(self, cohort):
+        table = cohort.phenotype[:3].assign(number=[50001, 50002, 50003], age=[1, 2, 3])
+        table.index = [f"00{n}" for n in table["number"]]
+        made = hash_ids(Cohort(table, cohort.regions), SALT).phenotype
+        assert made["number"].str.startswith("p").all()
+        assert made["age"].tolist() == [1, 2, 3]
+
     def test_a_short_salt(self, cohort):
         with pytest.raises(ValueError, match="at least 16 characters, got 4"):
             hash_ids(cohort, "salt")
