@@ -24,7 +24,7 @@ _ITEMS = (
     ("10", "Sample size", "participants", "why it suffices"),
     ("11", "Missing data", "participants", "how missing phenotypes were handled"),
     ("12", "Analytical methods", "methods", ""),
-    ("13", "Class imbalance", "methods", "what was done about it, where anything was"),
+    ("13", "Class imbalance", "participants", "what was done about it"),
     ("14", "Approaches to fairness", "sites", ""),
     ("15", "Output of the model", "card", ""),
     ("16", "Training and evaluation apart", "methods", ""),
@@ -42,13 +42,15 @@ _ITEMS = (
 )
 
 
-def checklist(lacking: set[str]) -> list[dict[str, str]]:
+def checklist(lacking: set[str], *, classes: bool = True) -> list[dict[str, str]]:
     """Return one row for each item of TRIPOD+AI.
 
     Parameters
     ----------
     lacking : set of str
         Sections of the report that have nothing to show.
+    classes : bool
+        Whether classes are predicted; the balance of none is no question.
 
     Returns
     -------
@@ -68,6 +70,8 @@ def checklist(lacking: set[str]) -> list[dict[str, str]]:
     """
     rows = []
     for item, asks, section, add in _ITEMS:
+        if item == "13" and not classes:
+            continue
         there = bool(section) and section not in lacking
         coverage: Coverage = "for the authors"
         if there:

@@ -12,6 +12,7 @@ import pandas as pd
 import yaml
 
 from brainograph.files import read_tsv
+from brainograph.inspection.importances import places_of
 from brainograph.metrics.task import read
 from brainograph.report.target import Target, name_target
 
@@ -124,12 +125,18 @@ def _begun(folder: Path) -> str:
 
 
 def _explanations(folder: Path, notes: list[str]) -> dict[str, pd.DataFrame]:
-    """Return the tables of a folder by name, without those that name no region."""
+    """Return the tables of a folder by name, without importances of nothing that is named."""
     tables = {}
     for path in sorted(folder.glob("*.tsv")):
-        table = _table(path, notes, "region", "region_a")
-        if table is not None:
+        table = _table(path, notes, "importance", "region", "rank_correlation", "passed")
+        if table is None:
+            continue
+        try:
+            if "importance" in table:
+                places_of(table.astype({"importance": float}))
             tables[path.stem] = table
+        except ValueError as error:
+            notes.append(f"explanations/{path.name} could not be read ({error})")
     return tables
 
 

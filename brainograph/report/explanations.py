@@ -1,4 +1,4 @@
-"""Which regions and connections moved the predictions, and a connectome to turn."""
+"""What moved the predictions, whether to believe it, and a connectome to turn."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,45 +6,64 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["connectome", "explained"]
+from brainograph.inspection.importances import places_of, summarize
+from brainograph.report.words import number, p_value
+
+__all__ = ["believed", "connectome", "explained"]
 
 _MOST_ROWS = 15
-_MOST_EDGES = 120
+_MOST_EDGES = 80
 _AXES = ["x", "y", "z"]
 _ENDS = ["region_a", "region_b"]
+_KINDS = {
+    "region": "regions",
+    "region_a": "connections",
+    "network": "networks",
+    "start": "windows",
+    "phenotype": "phenotypes",
+    "neighbor": "neighbours",
+    "input": "inputs",
+}
+_BESIDE = {
+    "effect": "effect",
+    "share_in_top": "in the top of fits",
+    "p_fdr": "p, false discovery rate",
+    "p_max": "p, largest of all",
+}
 
 
-def _label(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _mean(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Mean importance over participants, of the last class, summed over inputs."""
-    table = table.assign(importance=pd.to_numeric(table["importance"], errors="coerce"))
-    table = table.dropna(subset=[*by, "importance"])
+def _summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each thing that is important, of the last class, the largest first."""
     if "class" in table and table["class"].nunique() > 1:
         table = table[table["class"] == table["class"].max()]
-    apart = [name for name in ("participant_id", "model", "repeat", "fold") if name in table]
-    if apart:
-        table = table.groupby([*apart, *by], sort=False)["importance"].sum().reset_index()
-    mean = table.groupby(by, sort=False)["importance"].agg(["mean", "std", "size"]).reset_index()
-    return mean.iloc[mean["mean"].abs().argsort(kind="stable")[::-1]].reset_index(drop=True)
+    if table.duplicated(places_of(table)).any() or "effect" not in table:
+        return summarize(table.assign(importance=table["importance"].astype(float)))
+    return table.sort_values("importance", ascending=False, kind="stable")
+
+
+def _cell(name: str, value: object) -> str:
+    """Format a number beside an importance."""
+    value = float(value)  # type: ignore[arg-type]
+    if name == "effect":
+        return f"{value:.3g}".replace("-", "−")
+    return p_value(value) if name.startswith("p_") else number(value)
 
 
 def explained(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
-    """Return what to show of each table of explanations.
+    """Return what to show of each table of importances.
 
     Parameters
     ----------
     tables : mapping of name to DataFrame
-        ``importance`` with ``region``, or with ``region_a`` and ``region_b``; optional
-        ``participant_id``, ``class``, ``input`` and ``p_value``.
+        As :mod:`brainograph.inspection` makes them: ``importance`` with ``region``, with
+        ``region_a`` and ``region_b``, with ``network`` and so on; other tables are left out.
 
     Returns
     -------
     list of dict
-        ``name``, ``kind`` (``"regions"`` or ``"connections"``), ``rows`` of the most important
-        (``name``, ``importance``, ``share`` of the largest), ``n`` rows there were.
+        ``name``, ``kind`` (``"regions"``, ``"connections"`` ...), the heads of ``beside``, the most
+        important ``rows`` (``name``, ``importance``, ``share`` of the largest, ``beside``), and
+        how many there were (``n``); regions first.
 
     Examples
     --------
@@ -55,29 +74,60 @@ def explained(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
     """
     shown = []
     for name, table in tables.items():
-        by = _regions_of(table)
-        if "importance" not in table or not by:
+        if "importance" not in table:
             continue
-        mean = _mean(table, by)
-        largest = float(mean["mean"].abs().max()) if len(mean) else 0.0
+        found = _summary(table)
+        places = places_of(found)
+        beside = [column for column in _BESIDE if column in found]
+        largest = float(found["importance"].abs().max()) or 1.0
         rows = [
             {
-                "name": " – ".join(str(row[column]) for column in by),
-                "importance": float(row["mean"]),
-                "share": abs(float(row["mean"])) / largest if largest else 0.0,
+                "name": " – ".join(str(row[column]) for column in places),
+                "importance": float(row["importance"]),
+                "share": abs(float(row["importance"])) / largest,
+                "beside": [_cell(column, row[column]) for column in beside],
             }
-            for _, row in mean.head(_MOST_ROWS).iterrows()
+            for _, row in found.head(_MOST_ROWS).iterrows()
         ]
-        kind = "regions" if by == ["region"] else "connections"
-        shown.append({"name": _label(name), "kind": kind, "rows": rows, "n": len(mean)})
-    return shown
+        heads = [_BESIDE[column] for column in beside]
+        kind = _KINDS[places[0]]
+        shown.append({"name": name.replace("_", " "), "kind": kind, "beside": heads, "rows": rows})
+        shown[-1]["n"] = len(found)
+    order = list(_KINDS.values())
+    return sorted(shown, key=lambda item: order.index(item["kind"]))
 
 
-def _regions_of(table: pd.DataFrame) -> list[str]:
-    """Return the columns that name what a row is about."""
-    if set(_ENDS) <= set(table):
-        return _ENDS
-    return ["region"] if "region" in table else []
+def believed(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Say what the tables of stability and of the randomisation check found.
+
+    Examples
+    --------
+    >>> checked = pd.DataFrame({"randomized": ["all"], "rank_correlation": [0.1], "passed": [True]})
+    >>> believed({"sanity": checked})
+    ['sanity: the explanation changes when the model forgets what it learnt, as it should.']
+    """
+    said = []
+    for name, table in tables.items():
+        if {"rank_correlation", "jaccard"} <= set(table):
+            correlation, overlap = table[["rank_correlation", "jaccard"]].astype(float).mean()
+            chance = ""
+            if "jaccard_by_chance" in table:
+                chance = f" ({number(float(table['jaccard_by_chance'].mean()))} by chance)"
+            said.append(
+                f"{name}: between fits the ranks of the importances correlate by "
+                f"{number(float(correlation))} on average, and the most important overlap by "
+                f"{number(float(overlap))}{chance}, where 1 is the same."
+            )
+        elif {"randomized", "passed"} <= set(table):
+            passed = table["passed"].astype(str).str.lower().eq("true").all()
+            said.append(
+                f"{name}: the explanation changes when the model forgets what it learnt, as it "
+                f"should."
+                if passed
+                else f"{name}: the explanation hardly changes when the model forgets what it "
+                f"learnt. Do not believe it."
+            )
+    return said
 
 
 def _places(tables: Mapping[str, pd.DataFrame], names: list[str]) -> tuple[np.ndarray, bool]:
@@ -98,37 +148,50 @@ def connectome(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any] | None:
     Parameters
     ----------
     tables : mapping of name to DataFrame
-        As for :func:`explained`; any of them may hold the ``x``, ``y``, ``z`` of the regions.
+        As for :func:`explained`; any of them may hold the ``x``, ``y``, ``z`` of the regions. The
+        first of regions and the first of connections are drawn.
 
     Returns
     -------
     dict or None
         ``nodes`` (name, x, y, z, importance in [0, 1]), ``edges`` (a, b, weight in [-1, 1]),
         ``placed`` (whether the places are known). None without a table of regions.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"region_a": ["a", "b"], "region_b": ["b", "c"],
+    ...                       "importance": [4.0, -2.0]})
+    >>> drawn = connectome({"edges": table})
+    >>> [(node[0], node[-1]) for node in drawn["nodes"]], drawn["edges"]
+    ([('a', 0.667), ('b', 1.0), ('c', 0.333)], [[0, 1, 1.0], [1, 2, -0.5]])
     """
-    named = [(_regions_of(table), table) for table in tables.values() if "importance" in table]
-    means = {len(by): _mean(table, by) for by, table in reversed(named) if by}
-    if not means:
+    found = {
+        tuple(places_of(table)): _summary(table)
+        for table in reversed(list(tables.values()))
+        if "importance" in table
+    }
+    if not {("region",), tuple(_ENDS)} & set(found):
         return None
-    edges = means.get(2, pd.DataFrame(columns=[*_ENDS, "mean"])).head(_MOST_EDGES)
-    if 1 in means:
-        size = means[1].set_index("region")["mean"].abs()
+    edges = found.get(tuple(_ENDS), pd.DataFrame(columns=[*_ENDS, "importance", "effect"]))
+    edges = edges.head(_MOST_EDGES)
+    if ("region",) in found:
+        size = found["region",].set_index("region")["importance"].abs()
     else:
-        size = (
-            pd.concat([edges.set_index(end)["mean"].abs() for end in _ENDS]).groupby(level=0).sum()
-        )
-    size /= size.max() or 1.0
-    weight = edges["mean"] / (edges["mean"].abs().max() or 1.0)
+        ends = [edges.set_index(end)["importance"].abs() for end in _ENDS]
+        size = pd.concat(ends).groupby(level=0).sum()
+    size = size.astype(float) / (float(size.max()) or 1.0)
+    weight = edges["effect"].astype(float)
+    weight /= weight.abs().max() or 1.0
     names = list(dict.fromkeys([*size.index, *edges["region_a"], *edges["region_b"]]))
-    places, placed = _places(tables, names)
-    number = {name: place for place, name in enumerate(names)}
+    where, placed = _places(tables, names)
+    rank = {name: place for place, name in enumerate(names)}
     return {
         "nodes": [
             [str(name), *place.round(1).tolist(), round(float(size.get(name, 0.0)), 3)]
-            for name, place in zip(names, places, strict=True)
+            for name, place in zip(names, where, strict=True)
         ],
         "edges": [
-            [number[a], number[b], round(float(w), 3)]
+            [rank[a], rank[b], round(float(w), 3)]
             for a, b, w in zip(edges["region_a"], edges["region_b"], weight, strict=True)
         ],
         "placed": placed,

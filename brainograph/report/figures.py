@@ -12,7 +12,7 @@ from brainograph.inspection.plots import plot_calibration, plot_models, plot_roc
 from brainograph.inspection.style import GREY, MAIN, line_style, plain, tidy
 from brainograph.metrics.multiclass import class_columns
 from brainograph.metrics.uncertainty import risk_coverage
-from brainograph.report.svg import draw
+from brainograph.report.svg import PAPER, draw
 from brainograph.report.target import Target
 from brainograph.report.words import METRICS
 
@@ -116,7 +116,7 @@ def plot_controls(comparisons: Sequence[dict[str, Any]], metric: str, axes: Axes
     for place, row in zip(places, comparisons, strict=True):
         color = MAIN if row["outcome"] == "better" else GREY
         axes.hlines(place, row["low"], row["high"], colors=color, linewidth=1.8)
-        face = color if row["outcome"] == "better" else "white"
+        face = color if row["outcome"] == "better" else PAPER
         axes.scatter(row["difference"], place, s=36, color=face, edgecolors=color, zorder=3)
     axes.set_yticks(places, [plain(name) for name in names])
     axes.set_ylim(-0.7, len(comparisons) - 0.3)

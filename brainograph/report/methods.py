@@ -114,9 +114,10 @@ def _participants(
     """Say who was analysed."""
     sites = people["site"].nunique() if "site" in people else 0
     where = f" from {sites} {'site' if sites == 1 else 'sites'}" if sites else ""
-    abide = "abide" in str(data.get("source", "")).lower()
-    source = f" of the Autism Brain Imaging Data Exchange (ABIDE){cited.cite('abide')}"
-    said = f"We analysed {len(people)} participants{source if abide else ''}{where}"
+    said = f"We analysed {len(people)} participants"
+    if "abide" in str(data.get("source", "")).lower():
+        said += f" of the Autism Brain Imaging Data Exchange (ABIDE){cited.cite('abide')}"
+    said += where
     said += f" ({target.count(people)})."
     if counts["n_excluded"] and counts["found"]:
         said += f" Of {counts['found']} participants found, {counts['n_excluded']} were excluded"
@@ -137,7 +138,7 @@ def _data(data: Mapping[str, Any], cited: _References) -> str:
         name = _ATLASES.get(atlas.lower(), atlas)
         family = "schaefer" if "schaefer" in atlas.lower() else atlas.lower()
         regions = f"{data['n_regions']} regions" if data.get("n_regions") else "the regions"
-        said.append(f"They were summarised in {regions} of the atlas {name}{cited.cite(family)}.")
+        said.append(f"Signals were averaged in {regions} of the atlas {name}{cited.cite(family)}.")
     if data.get("confounds"):
         said.append(f"Confounds were removed from the series: {_one_line(data['confounds'])}.")
     kinds = data.get("connectivity")
@@ -162,8 +163,8 @@ def _block(block: Mapping[str, Any], cited: _References) -> str:
     elif kind == "tangent":
         shrinkage = block.get("shrinkage")
         name = _SHRINKAGE.get(str(shrinkage), str(shrinkage))
-        how = f" of covariances with {name} shrinkage{cited.cite(str(shrinkage))}"
-        said = f"the tangent-space projection{how if shrinkage else ''}{cited.cite('tangent')}"
+        how = f" of covariances with {name} shrinkage" if shrinkage else ""
+        said = f"the tangent-space projection{how}{cited.cite('tangent', str(shrinkage))}"
     elif kind == "phenotypes":
         said = f"the phenotypes {listed([str(name) for name in block.get('columns') or ['n/a']])}"
     else:

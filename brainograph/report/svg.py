@@ -1,4 +1,7 @@
-"""Pictures as inline SVG that takes its colours and its font from the page."""
+"""Pictures as inline SVG that takes its colours and its font from the page.
+
+What is drawn in ``PAPER`` has the colour of the page behind it.
+"""
 
 import re
 import warnings
@@ -13,8 +16,9 @@ from matplotlib.figure import Figure
 
 from brainograph.inspection.style import MAIN
 
-__all__ = ["draw"]
+__all__ = ["PAPER", "draw"]
 
+PAPER = "#fefdfc"
 _INK = "#010203"
 _STYLE: Any = {
     "svg.fonttype": "none",
@@ -38,7 +42,10 @@ def _inline(svg: str, *, name: str, width: float) -> Markup:
     view = re.search(r'viewBox="[^"]*"', head)
     style = f"width:100%;max-width:{width * 96:.0f}px;height:auto"
     svg = f'<svg {view[0] if view else ""} style="{style}" aria-hidden="true">{body}'
-    return Markup(svg.replace(_INK, "currentColor").replace(MAIN.lower(), "var(--main)"))
+    colours = {_INK: "currentColor", MAIN.lower(): "var(--main)", PAPER: "var(--paper)"}
+    for colour, of_page in colours.items():
+        svg = svg.replace(colour, of_page)
+    return Markup(svg)
 
 
 def draw(

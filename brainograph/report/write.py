@@ -17,7 +17,7 @@ from brainograph.metrics import compare, compare_regimes, gaps, score
 from brainograph.report.caution import limits, notes_of_fits, warn
 from brainograph.report.checklist import checklist
 from brainograph.report.contents import Contents, read_contents
-from brainograph.report.explanations import connectome, explained
+from brainograph.report.explanations import believed, connectome, explained
 from brainograph.report.figures import figures, plot_controls, plot_people, plot_training
 from brainograph.report.methods import describe_scheme, write_methods
 from brainograph.report.participants import analysed, demographics, flow
@@ -143,7 +143,7 @@ def _pictures_of_people(people: pd.DataFrame, target: Target) -> dict[str, Marku
     return {
         name: draw(name, partial(_draw_people, people, target, name, label), size=(4.4, 2.9))
         for name, label in labels.items()
-        if name in people and pd.to_numeric(people[name], errors="coerce").nunique() > 1
+        if name in people and pd.to_numeric(people[name], errors="coerce").notna().any()
     }
 
 
@@ -258,10 +258,13 @@ def _page(contents: Contents) -> dict[str, Any]:
         if contents.failures is None
         else contents.failures.fillna("n/a").astype(str).to_dict("records"),
         "explained": shown,
+        "believed": believed(contents.explanations),
         "connectome": connectome(contents.explanations),
         "details": _details(contents),
         "config": contents.config,
-        "checklist": checklist({name for name, lacks in empty.items() if lacks}),
+        "checklist": checklist(
+            {name for name, lacks in empty.items() if lacks}, classes=bool(target.classes)
+        ),
     }
 
 

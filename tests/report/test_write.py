@@ -303,11 +303,20 @@ def test_a_model_on_other_folds_is_left_out_of_the_comparison(tmp_path):
 
 def test_explanations_are_shown_by_region(tmp_path):
     explain(simulate(tmp_path))
-    write_tsv(pd.DataFrame({"window": [1]}), tmp_path / "explanations" / "windows.tsv")
+    explanations = tmp_path / "explanations"
+    write_tsv(pd.DataFrame({"window": [1]}), explanations / "windows.tsv")
+    write_tsv(pd.DataFrame({"place": [1], "importance": [1]}), explanations / "places.tsv")
+    agreement = {"rank_correlation": [0.5, 0.7], "jaccard": [0.2, 0.4]}
+    write_tsv(pd.DataFrame(agreement), explanations / "folds.tsv")
+    checked = {"randomized": ["all"], "rank_correlation": [0.9], "passed": [False]}
+    write_tsv(pd.DataFrame(checked), explanations / "sanity.tsv")
     text = Page(write_report(tmp_path).read_text()).text
-    assert "left amygdala 0.5 b −0.2 c 0.1" in text
-    assert "b – c −0.4 left amygdala – c 0.2" in text
-    assert "windows.tsv could not be read (it has no column region or region_a)" in text
+    assert "left amygdala 0.5 0.5 b 0.2 −0.2 c 0.1 0.1" in text
+    assert "b – c 0.4 −0.4 left amygdala – c 0.2 0.2" in text
+    assert "windows.tsv could not be read (it has no column importance or region or" in text
+    assert "explanations/places.tsv could not be read (the table has the columns" in text
+    assert "correlate by 0.60 on average, and the most important overlap by 0.30," in text
+    assert "sanity: the explanation hardly changes when the model forgets" in text
     assert "Where the regions lie is not known" not in text
 
 
