@@ -44,11 +44,11 @@ html_title = "brainograph"
 html_theme_options = {
     "navigation_with_keys": False,
     "header_links_before_dropdown": 7,
-    "secondary_sidebar_items": {"**": ["page-toc"], "systems": []},
+    "secondary_sidebar_items": {"**": ["page-toc"], "systems": [], "results": []},
     "show_prev_next": False,
 }
 html_show_sourcelink = False
-html_sidebars = {page: [] for page in ("index", "installing", "systems")}
+html_sidebars = {page: [] for page in ("index", "installing", "results", "systems")}
 html_static_path = ["_static"]
 html_css_files = ["wide.css"]
 

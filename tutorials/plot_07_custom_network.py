@@ -57,7 +57,7 @@ axes = plot_matrix(cohort.connectivity["fc"][0], regions=cohort.regions)
 
 # %%
 display = plot_connectome(
-    sparsify(cohort.connectivity["fc"][0], density=0.2), cohort.regions, title="one participant"
+    sparsify(cohort.connectivity["fc"][0], density=0.2), cohort.regions, edge_threshold="0%"
 )
 
 # %% [markdown]
@@ -154,9 +154,9 @@ differences[["model", "difference", "low", "high", "p_value"]].round(3)
 # %% [markdown]
 # - **`phenotype`**: is it more than who was recruited where?
 # - **`no_edges`**: are the graph convolutions worth anything, or would a perceptron on the rows of
-#   the matrix do? Intervals that hold 0 say that this cohort cannot tell.
+#   the matrix do? Here the interval holds 0: as far as this cohort can tell, it would.
 # - **`edges_logistic`**: what the same matrices give without a network. The difference that was
-#   planted here is linear in the edges, so this is as good as it gets.
+#   planted here is linear in the edges, so this is as good as it gets, and better than our idea.
 #
 # Trying other widths and densities until the table looks better would use the test labels up:
 # `SearchCV(model, {"params__hidden_channels": [8, 16, 32]})` is a model that searches within its
