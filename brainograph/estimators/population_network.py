@@ -1,7 +1,9 @@
 """The estimator of population networks that learn what they know of each participant."""
 
+import operator
 import os
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -37,8 +39,6 @@ from brainograph.preprocessing.parcellation import parcellation_of
 from brainograph.preprocessing.phenotypes import Phenotypes, check_phenotypes
 
 __all__ = ["PopulationNetworkClassifier"]
-
-_NOT_SAVED = ("pretrained",)  # only ``fit`` reads it
 
 
 class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
@@ -102,7 +102,7 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
     random_state : int
         Seed of weights, dropout, batches, neighbours and validation splits.
     progress : bool
-        Whether to show a progress bar.
+        Whether to show a bar.
 
     Attributes
     ----------
@@ -113,10 +113,12 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
     graphs_ : list of csr_array (S, S)
         The (first member's) population graphs, one for each time that the network joins
         participants: by scale or modality. Row i is what participant i listens to.
+    networks_ : list of PopulationNetwork
+        Trained, one for each member: ``networks_[0].region_scores()`` and the like.
     history_ : DataFrame
         Training and validation loss by member and epoch.
     n_isolated_ : int
-        Participants without an edge in the first graph.
+        Participants without an edge in any of these.
 
     Examples
     --------
@@ -202,9 +204,8 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
             identify the participant, data that the network reads and the cohort lacks, and
             settings outside their range.
         """
-        labels = check_labels(y, cohort)
+        labels, edges = check_labels(y, cohort), self._edges()
         self._check_settings()
-        edges = self._edges()
         edges.of(cohort.phenotype)
         order = np.argsort(cohort.participant_ids)
         cohort, labels = cohort[order], labels[order]
@@ -217,10 +218,11 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
         target = np.where(labels == -1, -1, np.searchsorted(self.classes_, labels))
         seeds = np.random.SeedSequence(self.random_state).generate_state(self.n_members).tolist()
         self._members = [self._train_member(cohort, target, edges, seed) for seed in seeds]
-        table = self._members[0].table
+        table, graphs = self._members[0].table, self.graphs_
         self.n_isolated_ = 0
-        if self.graphs_:
-            self.n_isolated_ = edges.count_isolated(self.graphs_[0], table, self._labelled)
+        if graphs:
+            everything = reduce(operator.add, graphs)
+            self.n_isolated_ = edges.count_isolated(everything, table, self._labelled)
         return self
 
     def _check_settings(self) -> None:
@@ -335,6 +337,12 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
         return [from_tensor(graph) for graph in self._members[0].join.graphs]
 
     @property
+    def networks_(self) -> list[PopulationNetwork]:
+        """The trained networks, one for each member."""
+        check_is_fitted(self, "_members")
+        return [member.network for member in self._members]
+
+    @property
     def history_(self) -> pd.DataFrame:
         """Training and validation loss, indexed by member and epoch."""
         check_is_fitted(self, "_members")
@@ -377,11 +385,11 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
         proba = np.zeros((len(cohort), len(self.classes_)))
         if not len(cohort):
             return proba
-        names = np.array(cohort.participant_ids)
         for i, member in enumerate(self._members):
             codes = self._encode(cohort, member)
             if i == 0 and len(known):
-                member.check_identity(codes[known], rows[known], names[known])
+                names = np.array(cohort.participant_ids)[known]
+                member.check_identity(codes[known], rows[known], names)
             proba[known] += member.fitted[rows[known]]
             if len(new):
                 proba[new] += member.predict_new(codes[new], cohort.phenotype.iloc[new])
@@ -403,7 +411,8 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
         phenotypes that make edges, which later predictions need; no scan and no label.
         """
         check_is_fitted(self, "_members")
-        params = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_SAVED}
+        params = self.get_params(deep=False)
+        del params["pretrained"]  # only ``fit`` reads it
         edges, members = self._edges(), dict(enumerate(self._members))
         facts = {
             "estimator": type(self).__name__,

@@ -71,7 +71,8 @@ class PopulationNetworkMember:
         both = torch.cat([self.codes, codes.to(self.codes)])
         probabilities = self._probabilities(both, attach)[len(self.codes) :]
         if attach.heard:
-            self.edges.warn_of_unheard(from_tensor(attach.heard[0]), new, self.table)
+            heard = from_tensor(torch.stack(attach.heard).sum(dim=0))
+            self.edges.warn_of_unheard(heard, new, self.table)
         return probabilities
 
     def check_identity(self, codes: Tensor, rows: np.ndarray, names: np.ndarray) -> None:

@@ -1,5 +1,6 @@
 """One training of a population network: on everybody at once, or on neighbours that are drawn."""
 
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -261,7 +262,7 @@ class PopulationFit:
         logits = self.network.propagate(h, join)
         if self.n_sampled is not None:
             self._join = join
-            self._graph = reduce(lambda a, b: a + b, map(from_tensor, join.graphs))
+            self._graph = reduce(operator.add, map(from_tensor, join.graphs))
         return logits
 
     def _around(self, batch: np.ndarray) -> tuple[np.ndarray, Tensor]:

@@ -1,5 +1,7 @@
 """The estimator of population networks; the contract of all estimators is tested elsewhere."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -113,8 +115,11 @@ def test_a_participant_may_lack_a_modality(cohort, y):
     thickness = cohort.measures["thickness"].copy()
     thickness[::5] = np.nan
     some = cohort.assign(measures={"thickness": thickness})
-    p = make().fit(some[:40], y[:40]).predict_proba(some)
-    assert np.isfinite(p).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # nobody is alone: there is another modality
+        model = make().fit(some[:40], y[:40])
+        assert np.isfinite(model.predict_proba(some)).all()
+    assert model.n_isolated_ == 0
     whole = np.full_like(thickness, np.nan)
     with pytest.raises(ValueError, match=r"nobody of the .* has 'measures/thickness'"):
         make().fit(cohort.assign(measures={"thickness": whole}), y)
@@ -126,7 +131,7 @@ def test_a_trained_network_takes_in_a_modality(cohort, y, tmp_path):
     params = {"graphs": {**GRAPHS, "thickness": {"network": "IGLCN", "n_neighbors": 3}}}
     still = Training(lr=1e-12, weight_decay=0.0, max_epochs=1, validation_fraction=0)
     more = make("EHGCN", params=params, training=still, pretrained=folder).fit(cohort, y)
-    old, new = (m._members[0].network.state_dict() for m in (first, more))
+    old, new = (m.networks_[0].state_dict() for m in (first, more))
     assert all(torch.allclose(new[name], weight, atol=1e-6) for name, weight in old.items())
     assert len(new) > len(old)
 

@@ -168,7 +168,8 @@ class Attach:
     @torch.no_grad()
     def __call__(self, x: Tensor, present: Tensor | None = None) -> Tensor:
         """Return the graph of both (S + Q, S + Q), dense or sparse COO as the fitted one."""
-        graph, width = (part[len(self.heard)] for part in (self.fitted.graphs, self.fitted.widths))
+        call = len(self.heard)
+        graph, width = self.fitted.graphs[call], self.fitted.widths[call]
         n = len(graph)
         units = x
         if width is not None:  # double: rounding must not depend on who else is new
