@@ -77,6 +77,25 @@ def test_an_encoder_of_another_label_is_taken_and_frozen(cohort, fitted, tmp_pat
     assert after["head.weight"].shape == (1, 16)
 
 
+def noisy(batch, y):
+    """Another view of each participant."""
+    return batch.map(lambda image: image + torch.randn_like(image) / 5), y
+
+
+def test_it_is_pretrained_by_contrast(cohort, tmp_path):
+    """Two views of each participant, and nobody's label."""
+    short = Training(lr=0.003, max_epochs=4, batch_size=12)
+    first = model(training=short, augmentation=noisy).fit(cohort[:24], np.full(24, -1))
+    folder = first.save(tmp_path / "contrast")
+    frozen = model(training=short, pretrained=folder, freeze=("encoder.",))
+    frozen.fit(cohort[:24], cohort.phenotype["diagnosis"].to_numpy()[:24])
+    seed = int(np.random.SeedSequence(0).generate_state(1)[0])
+    fresh = first._new_network(None, seed=seed).encoder.state_dict()
+    before, after = (m._members[0].encoder.state_dict() for m in (first, frozen))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert not torch.equal(before["blocks.0.0.weight"], fresh["blocks.0.0.weight"])
+
+
 def test_modalities_are_channels_in_their_order():
     network = ImagingNet(0, 2, modalities=("pet", "T1w"), encoder_params=TINY).eval()
     first, second = torch.randn(2, 1, 8, 8, 8), torch.randn(2, 1, 8, 8, 8)
@@ -97,7 +116,7 @@ def test_images_of_other_grids_are_refused():
     [
         ({"modalities": ()}, r'Write modalities=\("T1w",\)'),
         ({"modalities": "T1w"}, r'Write modalities=\("T1w",\)'),
-        ({"encoder": "VGG"}, r"encoder must be one of \['SFCN'.*got 'VGG'"),
+        ({"encoder": "VGG"}, r"encoder must be one of .*'SFCN'.*got 'VGG'"),
         ({"encoder_params": {"width": 3}}, r"SFCN has no parameter \['width'\]; it has \['out_c"),
     ],
 )
