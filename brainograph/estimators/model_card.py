@@ -20,10 +20,15 @@ __all__ = ["write_model_card"]
 
 _METRICS = ("auc", "balanced_accuracy", "sensitivity", "specificity", "brier", "ece", "mae", "r2")
 _RANGES = {
-    "age": "age {low:g} to {high:g} years",
-    "mean_fd": "head motion below {high:.2f} mm in 99 %",
-    "n_volumes": "{low:g} to {high:g} volumes",
-    "repetition_time": "repetition time {low:g} to {high:g} s",
+    "age": "{low:g} to {high:g} years",
+    "mean_fd": "below {high:.2f} mm in 99 %",
+    "n_volumes": "{low:g} to {high:g}",
+    "repetition_time": "{low:g} to {high:g} s",
+}
+_NAMES = {
+    "mean_fd": "head motion",
+    "n_volumes": "volumes of a scan",
+    "repetition_time": "repetition time",
 }
 
 
@@ -140,10 +145,11 @@ def _of_training(summary: TrainingSummary) -> dict[str, Any]:
     for key, text in _RANGES.items():
         if key in summary.ranges:
             low, high = summary.ranges[key]
-            rows[key.replace("_", " ")] = text.format(low=low, high=high)
+            rows[_NAMES.get(key, key)] = text.format(low=low, high=high)
     for key, value in summary.reading.items():
         if key != "atlas_sha256":
-            rows[key] = value
+            named = isinstance(value, dict)
+            rows[key] = ", ".join(f"{k}: {v}" for k, v in value.items()) if named else value
     return rows
 
 

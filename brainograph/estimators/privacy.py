@@ -184,10 +184,9 @@ def kept_of_participants(model: Any) -> str:
         return f"The ids of {len(ids)} participants. No scan, no feature, no label."
     table = getattr(inner, "_phenotype", None)
     names = [] if table is None else [str(name) for name in table.columns]
-    and_phenotypes = f" and {', '.join(names)}" if names else ""
     return (
-        f"The ids{and_phenotypes} of {len(ids)} participants, and their features, from which much "
-        "of their connectivity can be computed: new participants are compared with them. No label, "
-        "but who had one. Share it as you would share the features, or drop them with "
+        f"Of {len(ids)} participants {', '.join(['the ids', *names])} and features, from which "
+        "much of their connectivity can be computed: new participants are compared with them. No "
+        "label, but who had one. Share it as you would share the features, or drop them with "
         "`brainograph fit --drop-training-data`."
     )

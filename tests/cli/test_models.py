@@ -186,7 +186,8 @@ class TestFit:
         for words in (
             "For research use only", "# A tiny study &lt;of 32>", "## Intended use", "## Limits",
             "| predicts | diagnosis (1: 1, 0: 0) |", "Not measured here", "site (3)",
-            "| participants with a label | 32 |", "of 32 participants, and their features",
+            "| participants with a label | 32 |",
+            "Of 32 participants the ids, sex, site, age and features",
         ):  # fmt: skip
             assert words in card, words
 

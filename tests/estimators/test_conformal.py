@@ -5,7 +5,8 @@ from scipy.stats import beta
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from brainograph.cohort import Cohort
-from brainograph.estimators import Calibrated, Conformal
+from brainograph.datasets import simulate_cohort
+from brainograph.estimators import Calibrated, Conformal, PopulationGraphClassifier
 from brainograph.estimators.conformal import conformal_quantile
 from brainograph.model_selection import cross_validate, repeated_stratified
 
@@ -157,3 +158,38 @@ def test_it_goes_through_cross_validation_around_a_calibrated_model():
     table = cross_validate(model, cohort, y, splits=splits, progress=False).predictions
     assert len(table) == 200
     assert table["y_score"].between(0, 1).all()
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return simulate_cohort(n_subjects=60, n_regions=8, random_state=1)
+
+
+class TestAroundAPopulationGraph:
+    @staticmethod
+    def model():
+        inner = PopulationGraphClassifier(max_epochs=8, patience=4, n_members=1, device="cpu")
+        return Conformal(inner, alpha=0.3, by="site")
+
+    def test_hidden_labels_change_no_bit(self, simulated):
+        y = simulated.phenotype["diagnosis"].to_numpy().astype(int)
+        hidden = np.arange(60) % 4 == 0
+        found = []
+        for truth in (y, 1 - y):
+            everything = np.where(hidden, truth, y)
+            table = simulated.phenotype.assign(diagnosis=everything)
+            cohort = simulated.assign(phenotype=table)
+            fitted = self.model().fit(cohort, np.where(hidden, -1, everything))
+            found.append((fitted.quantile_, fitted.quantiles_, fitted.predict_proba(cohort)))
+        assert found[0][:2] == found[1][:2]
+        assert np.array_equal(found[0][2], found[1][2])
+
+    def test_row_order_changes_nothing(self, simulated):
+        y = simulated.phenotype["diagnosis"].to_numpy().astype(int)
+        y[:15] = -1
+        order = np.random.default_rng(0).permutation(60)
+        straight = self.model().fit(simulated, y)
+        shuffled = self.model().fit(simulated[order], y[order])
+        assert straight.quantiles_ == shuffled.quantiles_
+        assert np.array_equal(straight.predict_set(simulated), shuffled.predict_set(simulated))
+        assert set(straight.regime(simulated[:15])) == {"transductive"}
