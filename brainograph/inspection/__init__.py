@@ -1,5 +1,6 @@
 """Explanations of fitted models by region, and pictures of predictions and of brain graphs."""
 
+from brainograph.inspection.attention import attention
 from brainograph.inspection.attribution import attribute
 from brainograph.inspection.connectomes import (
     plot_connectome,
@@ -12,8 +13,11 @@ from brainograph.inspection.dynamics import (
     plot_state_sequences,
     plot_states,
 )
+from brainograph.inspection.graph_explainer import explain_graph
 from brainograph.inspection.haufe import haufe_patterns
+from brainograph.inspection.image_maps import map_images, map_regions, save_maps
 from brainograph.inspection.importances import consensus, summarize, to_regions
+from brainograph.inspection.influence import neighbor_influence, phenotype_influence
 from brainograph.inspection.occlusion import occlude
 from brainograph.inspection.planted import planted_auc
 from brainograph.inspection.plots import (
@@ -28,11 +32,17 @@ from brainograph.inspection.significance import significance
 from brainograph.inspection.stability import explain_folds, stability
 
 __all__ = [
+    "attention",
     "attribute",
     "consensus",
     "explain_folds",
+    "explain_graph",
     "haufe_patterns",
+    "map_images",
+    "map_regions",
+    "neighbor_influence",
     "occlude",
+    "phenotype_influence",
     "planted_auc",
     "plot_calibration",
     "plot_confusion",
@@ -48,6 +58,7 @@ __all__ = [
     "plot_windows",
     "randomized",
     "sanity_check",
+    "save_maps",
     "significance",
     "stability",
     "summarize",

@@ -12,7 +12,7 @@ from brainograph.cohort import Cohort
 from brainograph.inspection.opening import Model, open_model
 from brainograph.inspection.view import Read, View, chosen_classes, margin, tidy_rows
 
-__all__ = ["Level", "Method", "attribute"]
+__all__ = ["Level", "Method", "attribute", "captum_explainer"]
 
 Method = Literal["integrated_gradients", "saliency"]
 Level = Literal["region", "edge", "window", "phenotype", "input"]
@@ -200,7 +200,7 @@ def _attributions(
 ) -> dict[str, Tensor]:
     """Return captum's attribution of each value (B, E) that a gradient reaches."""
     names = _reached(view, target)
-    explainer = _explainer(view, names, method)
+    explainer = captum_explainer(view, names, method)
     shared = any(len(read.values) == 1 < len(view.rows) for read in view.reads.values())
     at_once = 1 if shared else max(1, _AT_ONCE // n_steps)
     parts: dict[str, list[Tensor]] = {name: [] for name in names}
@@ -219,7 +219,7 @@ def _attributions(
     return {name: torch.cat(part) for name, part in parts.items()}
 
 
-def _explainer(view: View, names: list[str], method: Method) -> Any:
+def captum_explainer(view: View, names: list[str], method: Method) -> Any:
     """Return captum's explainer of the margin, a function of the values and of who is asked."""
     try:
         from captum.attr import IntegratedGradients, Saliency

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from brainograph.cohort import Cohort
 from brainograph.estimators import PopulationGraphClassifier, TransductiveClassifier
 from brainograph.estimators.subject_base import SubjectGraph
+from brainograph.estimators.wrapper import unwrapped
 from brainograph.inspection.linear_view import linear_view
 from brainograph.inspection.population_view import population_view
 from brainograph.inspection.subject_view import subject_views
@@ -27,7 +28,8 @@ def open_model(
     Parameters
     ----------
     model : fitted estimator
-        Of subjects or of a population, or a pipeline with a linear model at its end.
+        Of subjects or of a population, or a pipeline with a linear model at its end; of a model
+        that is wrapped in calibration and the like, the one inside.
     cohort : Cohort (S)
         Who is explained.
     background : Cohort, optional
@@ -39,6 +41,7 @@ def open_model(
     ValueError
         If the model is of another kind, or there is nobody to explain.
     """
+    *_, model = unwrapped(model)
     if not len(cohort):
         raise ValueError("the cohort has no participants to explain.")
     if isinstance(model, SubjectGraph):

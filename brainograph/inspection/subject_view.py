@@ -15,7 +15,7 @@ from brainograph.nn import BrainBatch
 from brainograph.preprocessing import check_regions
 from brainograph.preprocessing.parcellation import parcellation_of
 
-__all__ = ["own_regions", "subject_views", "with_values"]
+__all__ = ["Logits", "own_regions", "subject_views", "with_values"]
 
 _AT_ONCE = 16  # participants
 
@@ -65,7 +65,7 @@ def subject_views(
         yield View(
             rows,
             reads,
-            _Logits(network, batch, reads),
+            Logits(network, batch, reads),
             cohort.regions.index.tolist(),
             columns,
             None if batch.lengths is None else batch.lengths.cpu().numpy(),
@@ -94,7 +94,7 @@ def _read(batch: BrainBatch, name: str, mean: np.ndarray | None, codes: np.ndarr
             return Read(values, baseline, shape)
 
 
-class _Logits:
+class Logits:
     """The network as a function of what it reads."""
 
     def __init__(self, network: torch.nn.Module, batch: BrainBatch, reads: dict[str, Read]) -> None:
@@ -102,6 +102,7 @@ class _Logits:
         self.reads = reads
 
     def __call__(self, values: Values, rows: Tensor) -> Tensor:
+        """Return logits (B, K) of some rows; what is left out is missing or as for nobody."""
         given = {}
         absent = []
         for name, read in self.reads.items():

@@ -162,15 +162,17 @@ class _Attention(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Map nodes (N, R, C) to graphs (N, C)."""
-        mean = h.mean(dim=1)  # (N, C)
         if self.kind == "mean":
-            return mean
+            return h.mean(dim=1)
+        return (h * self.attention(h)[..., None]).mean(dim=1)
+
+    def attention(self, h: Tensor) -> Tensor:
+        """Return the weight of each region (N, R)."""
+        mean = h.mean(dim=1)  # (N, C)
         if self.kind == "sero":
-            attention = self.squeeze(mean).sigmoid()  # (N, R)
-        else:
-            scores = (self.key(h) @ self.query(mean)[..., None]).squeeze(-1)  # (N, R)
-            attention = (scores * h.shape[-1] ** -0.5).sigmoid()
-        return (h * attention[..., None]).mean(dim=1)
+            return self.squeeze(mean).sigmoid()
+        scores = (self.key(h) @ self.query(mean)[..., None]).squeeze(-1)
+        return (scores * h.shape[-1] ** -0.5).sigmoid()
 
 
 def _overlap(h: Tensor) -> Tensor:
