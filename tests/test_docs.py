@@ -164,6 +164,7 @@ def test_blocks_run(page, world, tmp_path, monkeypatch, capsys):
         if item.name not in made_by(page):
             (tmp_path / item.name).symlink_to(item)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BRAINOGRAPH_SALT", "0123456789abcdef")
     names = {"__name__": "page"}
     for block in blocks(page):
         if block.note.startswith("file: "):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 import typer
 
 from brainograph.cli.app import app, refuse_occupied, say
+from brainograph.cli.reading import HashIds, Salt, with_hashed_ids
 
 if TYPE_CHECKING:
     from brainograph.graphs.sparsify import Sign
@@ -41,16 +42,14 @@ def export(
     sign: Annotated[
         str, typer.Option(help="Edges to keep: signed, positive, negative or absolute.")
     ] = "signed",
-    hash_ids: Annotated[
-        bool, typer.Option("--hash-ids", help="Give participants names that nobody can link.")
-    ] = False,
+    hash_ids: HashIds = False,
+    salt: Salt = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an export that is there.")
     ] = False,
 ) -> None:
     """Write graphs or matrices for other programs, one file for each participant."""
     from brainograph.cohort import Cohort
-    from brainograph.cohort_privacy import without_ids
     from brainograph.datasets import export_cohort
     from brainograph.graphs.sparsify import Sign
 
@@ -59,7 +58,7 @@ def export(
     refuse_occupied(out, "export.json", overwrite=overwrite)
     people = Cohort.load(cohort)
     export_cohort(
-        without_ids(people) if hash_ids else people,
+        with_hashed_ids(people, hash_ids, salt),
         out,
         format=format.value,
         matrix=matrix,

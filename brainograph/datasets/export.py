@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Literal, get_args
 
+import numpy as np
 from torch_geometric.data import InMemoryDataset
 
 import brainograph
@@ -37,13 +38,13 @@ def export_cohort(
     """Write one matrix or graph for each participant, for programs that know no cohort.
 
     Beside them stand ``participants.tsv``, ``regions.tsv`` and ``export.json``, which says how they
-    were made.
+    were made. Participants are in the order of their ids.
 
     Parameters
     ----------
     cohort : Cohort (S)
-        With ``connectivity``. :func:`~brainograph.cohort_privacy.without_ids` gives its
-        participants other names first.
+        With ``connectivity``. :func:`~brainograph.estimators.privacy.hash_ids` gives its
+        participants other names.
     folder : path
         The folder to make.
     format : {"graphml", "brainnet", "pyg", "csv", "tsv"}
@@ -89,6 +90,7 @@ def export_cohort(
             f"the cohort has no connectivity {matrix!r}; it has {list(cohort.connectivity)}."
         )
     _check_names(cohort.participant_ids)
+    cohort = cohort[np.argsort(cohort.participant_ids)]
     folder = Path(folder)
     _check_free(folder, overwrite=overwrite)
     facts = {"format": format, "matrix": matrix, "density": density, "sign": sign}
@@ -133,7 +135,7 @@ def _check_names(participant_ids: list[str]) -> None:
     if wrong:
         raise ValueError(
             f"{len(wrong)} participants have ids that cannot be names of files: {wrong[:5]}. "
-            "Rename them, or write other names: --hash-ids, without_ids(cohort)."
+            "Rename them, or hash them: --hash-ids, hash_ids(cohort, salt)."
         )
 
 
