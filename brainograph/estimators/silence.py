@@ -10,14 +10,14 @@ __all__ = ["silent_regions"]
 
 
 def silent_regions(cohort: Cohort) -> pd.Series | None:
-    """Count the regions without signal of each participant (S,).
+    """Name the regions without signal of each participant (S,).
 
     A region is silent whose series is constant or, where there are no series, whose connections
     are all 0 or missing.
 
     Returns
     -------
-    Series of int, or None
+    Series of lists of str, or None
         By participant; None for a cohort without series and matrices.
 
     Examples
@@ -26,21 +26,21 @@ def silent_regions(cohort: Cohort) -> pd.Series | None:
     >>> regions = pd.DataFrame(index=["r1", "r2", "r3"])
     >>> cohort = Cohort(pd.DataFrame(index=["a"]), regions, connectivity={"fc": matrices})
     >>> silent_regions(cohort).to_dict()
-    {'a': 1}
+    {'a': ['r3']}
     """
     if cohort.timeseries is not None:
-        counts = [
-            len(find_constant(np.asarray(one))) if len(one) else cohort.n_regions
+        silent = [
+            find_constant(np.asarray(one)) if len(one) else np.arange(cohort.n_regions)
             for one in cohort.timeseries
         ]
     elif cohort.connectivity:
-        matrices = next(iter(cohort.connectivity.values()))
-        counts = [_unconnected(np.asarray(one)) for one in matrices]
+        silent = [_unconnected(np.asarray(m)) for m in next(iter(cohort.connectivity.values()))]
     else:
         return None
-    return pd.Series(counts, index=cohort.phenotype.index, dtype=int)
+    names = cohort.regions.index
+    return pd.Series([names[rows].tolist() for rows in silent], index=cohort.phenotype.index)
 
 
-def _unconnected(matrix: np.ndarray) -> int:
+def _unconnected(matrix: np.ndarray) -> np.ndarray:
     others = ~np.eye(len(matrix), dtype=bool)
-    return int((~((np.nan_to_num(matrix) != 0) & others).any(axis=1)).sum())
+    return np.flatnonzero(~((np.nan_to_num(matrix) != 0) & others).any(axis=1))

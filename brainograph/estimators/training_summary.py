@@ -108,19 +108,21 @@ class TrainingSummary:
             each connection, root mean square) and ``warnings`` (sentences with ``"; "`` between
             them, empty for none), as far as there is the data.
         """
-        numbers = _numbers(cohort)
+        numbers, silent = _numbers(cohort), silent_regions(cohort)
         said: list[list[str]] = [[] for _ in range(len(cohort))]
         for key, values in cohort.phenotype.items():
             if key in self.levels:
                 for row, value in enumerate(values):
                     said[row] += self._of_level(str(key), value)
-        for key in self.ranges:
+        for key in [name for name in self.ranges if name != "silent_regions"]:
             values = numbers.get(key, pd.Series(np.nan, index=cohort.phenotype.index))
             for row, value in enumerate(values):
                 said[row] += self._of_number(key, float(value))
         table = pd.DataFrame(index=cohort.phenotype.index)
-        if "silent_regions" in numbers:
-            table["silent_regions"] = numbers["silent_regions"].astype(int)
+        if silent is not None:
+            table["silent_regions"] = silent.map(len).astype(int)
+            for row, names in enumerate(silent):
+                said[row] += self._of_silence(names)
         if self.connectivity is not None and self.connectivity.name in cohort.connectivity:
             distance = self.connectivity.distance(cohort)
             table["connectivity_distance"] = distance.round(4)
@@ -135,15 +137,19 @@ class TrainingSummary:
     def _of_level(self, key: str, value: Any) -> list[str]:
         if pd.isna(value):
             return [f"{key} is not known"]
-        return (
-            [] if str(value) in self.levels[key] else [f"{key} {str(value)!r} was not in training"]
-        )
+        known = str(value) in self.levels[key]
+        return [] if known else [f"{key} {str(value)!r} was not in training"]
+
+    def _of_silence(self, names: list[str]) -> list[str]:
+        _, usual = self.ranges.get("silent_regions", (0, 0))
+        if len(names) <= usual:
+            return []
+        listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        text = f"no signal in {len(names)} region{'s' if len(names) > 1 else ''} ({listed})"
+        return [f"{text}, 99 % of training participants have at most {usual:.0f} such"]
 
     def _of_number(self, key: str, value: float) -> list[str]:
         low, high = self.ranges[key]
-        if key == "silent_regions":
-            text = f"{value:.0f} regions have no signal, 99 % of training participants at most"
-            return [f"{text} {high:.0f}"] if value > high else []
         if key == "mean_fd":
             if np.isnan(value):
                 return ["head motion is not known"]
@@ -205,7 +211,7 @@ def _numbers(cohort: Cohort) -> dict[str, pd.Series]:
     if cohort.timeseries is not None:
         numbers["n_volumes"] = pd.Series([len(one) for one in cohort.timeseries], index=index)
     silent = silent_regions(cohort)
-    return numbers if silent is None else numbers | {"silent_regions": silent}
+    return numbers if silent is None else numbers | {"silent_regions": silent.map(len)}
 
 
 def _range(key: str, values: pd.Series) -> tuple[float, float]:

@@ -94,7 +94,9 @@ class TestSilentRegions:
         series = [np.array(one) for one in cohort.timeseries]
         series[0][:, 2] = 7.0
         series[1] = np.zeros((0, 5), dtype=np.float32)
-        assert silent_regions(cohort.assign(timeseries=series)).tolist() == [1, 5, 0]
+        silent = silent_regions(cohort.assign(timeseries=series))
+        names = cohort.regions.index.tolist()
+        assert silent.tolist() == [[names[2]], names, []]
 
     def test_without_series_and_matrices_there_is_no_telling(self):
         assert silent_regions(Cohort(pd.DataFrame(index=["a"]), pd.DataFrame(index=["r"]))) is None
