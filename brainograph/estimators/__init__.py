@@ -5,6 +5,7 @@ from brainograph.estimators.conformal import Conformal
 from brainograph.estimators.deep_features import DeepFeatures
 from brainograph.estimators.denoising import DenoisingFeatures
 from brainograph.estimators.kernels import MultipleKernelClassifier
+from brainograph.estimators.late_fusion import LateFusionClassifier
 from brainograph.estimators.loading import load_model
 from brainograph.estimators.population import PopulationGraphClassifier
 from brainograph.estimators.population_network import PopulationNetworkClassifier
@@ -18,6 +19,7 @@ __all__ = [
     "Conformal",
     "DeepFeatures",
     "DenoisingFeatures",
+    "LateFusionClassifier",
     "MonteCarloDropout",
     "MultipleKernelClassifier",
     "PopulationGraphClassifier",

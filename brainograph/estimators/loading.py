@@ -6,6 +6,7 @@ from pathlib import Path
 from brainograph.estimators.calibration import Calibrated
 from brainograph.estimators.conformal import Conformal
 from brainograph.estimators.kernels import MultipleKernelClassifier
+from brainograph.estimators.late_fusion import LateFusionClassifier
 from brainograph.estimators.persistence import read_facts
 from brainograph.estimators.population import PopulationGraphClassifier
 from brainograph.estimators.population_network import PopulationNetworkClassifier
@@ -18,6 +19,7 @@ __all__ = ["load_model"]
 Saved = (
     Calibrated
     | Conformal
+    | LateFusionClassifier
     | MonteCarloDropout
     | MultipleKernelClassifier
     | PopulationGraphClassifier
@@ -31,6 +33,7 @@ _ESTIMATORS = {
     for estimator in (
         Calibrated,
         Conformal,
+        LateFusionClassifier,
         MonteCarloDropout,
         MultipleKernelClassifier,
         PopulationGraphClassifier,

@@ -1,6 +1,7 @@
 """Brain graphs, images and phenotypes of a participant, fused."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, get_args
 
 import torch
@@ -215,7 +216,10 @@ class GraphImagingNet(nn.Module):
 
     @torch.no_grad()
     def contributions(self, batch: BrainBatch) -> Tensor:
-        """Return how much each of ``modalities`` counts (B, M): 0 where absent, of sum 1."""
+        """Return how much each of ``modalities`` counts (B, M): 0 where absent, of sum 1.
+
+        In evaluation mode; with dropout on it would be a draw.
+        """
         features, present, _ = self._encode(batch)
         parts = []
         if self.fusion is not None:
@@ -262,7 +266,7 @@ class GraphImagingNet(nn.Module):
                 features.append(torch.zeros(len(batch), branch.width, device=batch.device))
                 continue
             rows = None if bool(there.all()) else there.nonzero().flatten()
-            part = batch if rows is None else batch[rows]
+            part = batch if rows is None else _without_other_images(batch, branch.reads)[rows]
             if y is not None and branch.has_loss and self.encoder_weight:
                 x, loss = branch.loss(part, y if rows is None else y[rows])
                 own = own + self.encoder_weight * loss
@@ -310,6 +314,12 @@ class GraphImagingNet(nn.Module):
         return classification_loss(
             logits, y, kind=self.kind, sharpness=self.sharpness, weight=weight
         )
+
+
+def _without_other_images(batch: BrainBatch, reads: Sequence[str]) -> BrainBatch:
+    """Leave images away that are not read, which are the most there is to copy."""
+    images = {name: x for name, x in batch.images.items() if f"images/{name}" in reads}
+    return replace(batch, images=images)
 
 
 def _branches(

@@ -22,6 +22,13 @@ SMALL = {"params": {"hidden_channels": 32, "dropout": 0.2}, "training": QUICK, "
 REGRESSORS = {"SubjectGraphRegressor": estimators.SubjectGraphRegressor("MeanMLP", **SMALL)}
 TABLE = {
     "SubjectGraphClassifier": estimators.SubjectGraphClassifier("MeanMLP", **SMALL),
+    "LateFusionClassifier": estimators.LateFusionClassifier(
+        [
+            ("edges", make_pipeline(Edges(), StandardScaler(), LogisticRegression(C=0.01))),
+            ("age", make_pipeline(Phenotypes(["age"]), LogisticRegression())),
+        ],
+        n_splits=3,
+    ),
     "MultipleKernelClassifier": estimators.MultipleKernelClassifier(
         [("edges", Edges()), ("age", Phenotypes(["age"]))], weights="alignment"
     ),
