@@ -150,8 +150,8 @@ def _say_what_is_gone(model: Any) -> None:
     else:
         say(
             f"{gone}participants are named. New participants have nobody to listen to and are "
-            "predicted from their own features alone, which is not what was cross-validated: "
-            "measure it with --set model.combine=none, or as the control no_edges."
+            "predicted from their own features alone, which is not what was cross-validated: try "
+            "it on participants whose label is known before it is used."
         )
 
 

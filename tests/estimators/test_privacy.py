@@ -7,6 +7,7 @@ from brainograph.datasets import simulate_cohort
 from brainograph.estimators import (
     Calibrated,
     PopulationGraphClassifier,
+    PopulationNetworkClassifier,
     SubjectGraphClassifier,
     Training,
     TransductiveClassifier,
@@ -121,6 +122,16 @@ class TestNeighborhood:
         assert Neighborhood.of(model).usual() == pytest.approx(
             np.quantile(among.min(1), 0.99), abs=1e-5
         )
+
+    def test_of_a_network_over_the_population(self, cohort, y):
+        model = PopulationNetworkClassifier("EHGCN", training=Training(max_epochs=1), device="cpu")
+        known = Neighborhood.of(model.fit(cohort[:30], y[:30]))
+        found = known.nearest(cohort, 1)
+        assert set(found["nearest"]) <= set(model.participant_ids_)
+        assert (found["nearest"] != found.index).all()
+        assert np.isfinite(known.usual())
+        with pytest.raises(ValueError, match="cannot do without them"):
+            drop_training_data(model)
 
     def test_of_other_estimators(self, cohort, y):
         joint = TransductiveClassifier(Edges(), LogisticRegression()).fit(cohort[:30], y[:30])
