@@ -9,7 +9,7 @@ __all__ = ["Attach", "Join", "Metric", "Rows"]
 
 Metric = Literal["correlation", "cosine", "euclidean"]
 
-_BLOCK = 2**22  # affinities computed at a time: 16 MiB
+_BLOCK = 2**23 + 2**16  # affinities computed at a time: above 32 MiB, memory is given back at once
 _TIE = 1e-6  # closer than this two affinities are equal
 _SPARSE_BELOW = 0.1  # share of edges under which a graph is stored sparsely
 
@@ -121,13 +121,13 @@ class Join:
         """Return what some listen to (r, S), from agreements and directions of features."""
         graph = agreement.to(right)
         if width is not None:
-            squared = _squared_distance(left, right, self.metric)
-            graph = graph * torch.exp(-0.5 * squared / width**2)
+            similar = _squared_distance(left, right, self.metric).mul_(-0.5 / width**2).exp_()
+            graph = similar.mul_(graph)
         if has_left is not None and has_right is not None:
             graph = graph * has_left[:, None] * has_right
         if self.n_neighbors is not None and self.n_neighbors < graph.shape[1]:
             last = graph.topk(self.n_neighbors, dim=1).values[:, -1:]
-            graph = torch.where(graph >= last * (1 - _TIE), graph, torch.zeros_like(graph))
+            graph = graph.masked_fill(graph < last * (1 - _TIE), 0)
         return graph
 
 
@@ -210,8 +210,8 @@ def _squared_distance(left: Tensor, right: Tensor, metric: str) -> Tensor:
     product = left @ right.T
     if metric == "euclidean":
         lengths = left.square().sum(1)[:, None] + right.square().sum(1)
-        return (lengths - 2 * product).clamp(min=0)
-    return (1 - product).square()
+        return lengths.sub_(product.mul_(2)).clamp_(min=0)
+    return product.sub_(1).square_()
 
 
 def _mean_distance(units: Tensor, metric: str) -> Tensor:
