@@ -132,7 +132,26 @@ class PopulationFit:
     progress: bool = False
 
     def run(self) -> pd.DataFrame:
-        """Train the network; return the history of the last stage."""
+        """Train the network; return the history of the last stage.
+
+        Raises
+        ------
+        MemoryError
+            If a step does not fit; it says what to write.
+        """
+        try:
+            return self._run()
+        except Exception as error:
+            text = str(error).lower()
+            if "out of memory" not in text and "can't allocate memory" not in text:
+                raise
+            raise MemoryError(
+                f"the {self.device.type} ran out of memory. Write n_sampled=(10, 5) for steps on "
+                'some participants, stages="staged" to encode some at a time, or a smaller '
+                "Training(batch_size=...)."
+            ) from error
+
+    def _run(self) -> pd.DataFrame:
         self._graph: sparse.csr_array | None = None
         self._join: Join | None = None
         self._weight = None

@@ -195,6 +195,15 @@ def test_wrong_settings_are_refused(cohort, y, options, message):
         make(**options).fit(cohort, y)
 
 
+def test_a_step_that_does_not_fit_says_what_to_write(cohort, y, monkeypatch):
+    def no_room(network, batch):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(Linear, "encode", no_room)
+    with pytest.raises(MemoryError, match=r"Write n_sampled=\(10, 5\)"):
+        make(Linear).fit(cohort, y)
+
+
 def test_another_estimators_folder_is_refused(cohort, y, tmp_path):
     folder = make().fit(cohort, y).save(tmp_path / "model")
     with pytest.raises(ValueError, match="holds a MMGNN, not a Linear"):
