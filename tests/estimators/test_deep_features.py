@@ -28,9 +28,8 @@ def cohort(tmp_path_factory):
     y, age = np.arange(N) % 2, rng.uniform(50, 80, N)
     paths = []
     for i in range(N):
-        volume = 0.2 * rng.standard_normal((12, 12, 12)) - 0.05 * (age[i] - 65) * (
-            np.indices((12,) * 3)[0] > 8
-        )
+        volume = 0.2 * rng.standard_normal((12, 12, 12))
+        volume[9:] -= 0.05 * (age[i] - 65)
         volume[2 : 6 + 3 * y[i], 2:8, 2:8] += 2
         paths.append(str(folder / f"{i}.nii"))
         nib.save(nib.Nifti1Image(volume.astype(np.float32), np.eye(4)), paths[-1])
@@ -65,6 +64,8 @@ def test_features_are_what_the_last_layer_is_given(cohort, y):
         said = head(torch.from_numpy(features[:, 8 * m : 8 * m + 8]).float())
         assert np.allclose(said.detach(), logits, atol=1e-5)
     assert deep.transform(cohort[:0]).shape == (0, 16)
+    with pytest.raises(ValueError, match="a cohort of nobody has no embedding"):
+        deep.estimator_.embed(cohort[:0])
 
 
 def test_two_stages_with_phenotypes_beside(cohort, y):
