@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from brainograph.datasets import simulate_cohort
+from brainograph.datasets import simulate_cohort, simulate_images
 from brainograph.estimators import PopulationNetworkClassifier, Training, load_model
 from brainograph.nn.population import PopulationNetwork
 
@@ -134,6 +134,29 @@ def test_a_trained_network_takes_in_a_modality(cohort, y, tmp_path):
     old, new = (m.networks_[0].state_dict() for m in (first, more))
     assert all(torch.allclose(new[name], weight, atol=1e-6) for name, weight in old.items())
     assert len(new) > len(old)
+
+
+@pytest.mark.parametrize("how", [{"n_sampled": (3,)}, {"stages": "staged"}])
+def test_images_that_some_lack_beside_brain_graphs(images, how, tmp_path):
+    y = images.phenotype["diagnosis"].to_numpy().astype(int)
+    encoder = {"encoder": "SFCN", "channels": (4, 4), "out_channels": 4}
+    params = {"graphs": GRAPHS, "images": {"T1w": encoder, "pet": encoder}}
+    training = Training(max_epochs=1, batch_size=4, validation_fraction=0)
+    model = make("EHGCN", params=params, training=training, **how).fit(images[:13], y[:13])
+    together = model.predict_proba(images[13:])
+    alone = np.concatenate([model.predict_proba(images[[i]]) for i in range(13, len(images))])
+    assert np.allclose(together, alone, atol=1e-5)
+    loaded = load_model(model.save(tmp_path / "model"))
+    assert np.allclose(loaded.predict_proba(images[13:]), together, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    people = simulate_cohort(n_subjects=16, n_regions=8, n_volumes=(40, 50))
+    folder = tmp_path_factory.mktemp("simulated") / "images"
+    cohort = simulate_images(people, folder, resolution=8, missing=0.3)
+    assert cohort.images["pet"].isna().any()
+    return cohort
 
 
 def test_without_edges_everybody_is_alone(cohort, y):
