@@ -24,7 +24,7 @@ TABLE = {
     "DilatedCNN": [{"channels": (8, 8), "dilations": (1, 2)}],
     "EncoderEnsemble": [{"hidden_channels": 4}, {"hidden_channels": 8, "members": ("inception",)}],
     "M3T": [
-        {**SMALL, **SMALL_CNN, "stem_channels": 4, "token_channels": 16, "n_slices": 2, "chunk": 4}
+        {**SMALL, **SMALL_CNN, "stem_channels": 4, "token_channels": 16, "n_slices": 1, "chunk": 4}
         | {"checkpointing": True},
     ],
     "MonaiEncoder": [
