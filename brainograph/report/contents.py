@@ -91,7 +91,7 @@ def _mapping(
 
 
 def _table(path: Path, notes: list[str], *needed: str) -> pd.DataFrame | None:
-    """Return a table with one of the columns that it needs, or note why there is none."""
+    """Return a table with the columns that it needs, or note why there is none."""
     if not path.is_file():
         return None
     try:
@@ -99,8 +99,18 @@ def _table(path: Path, notes: list[str], *needed: str) -> pd.DataFrame | None:
     except (ValueError, OSError) as error:
         notes.append(f"{path.name} could not be read ({error}).")
         return None
-    if not set(needed) & set(table.columns):
-        notes.append(f"{path.name} could not be read (it has no column {' or '.join(needed)}).")
+    missing = [name for name in needed if name not in table]
+    if missing:
+        notes.append(f"{path.name} could not be read (it has no column {', '.join(missing)}).")
+        return None
+    return table
+
+
+def _participants(path: Path, predictions: pd.DataFrame, notes: list[str]) -> pd.DataFrame | None:
+    """Return what is known of the participants, or note that it is about others."""
+    table = _table(path, notes, "participant_id")
+    if table is not None and not table["participant_id"].isin(predictions["participant_id"]).any():
+        notes.append(f"{path.name} names nobody who was predicted, and is not used.")
         return None
     return table
 
@@ -110,8 +120,9 @@ def _main_first(
 ) -> pd.DataFrame:
     """Put the models in the order of the provenance, the main one first."""
     found = [str(name) for name in predictions["model"].unique()]
-    named = [provenance.get("main"), *(provenance.get("models") or [])]
-    if named[0] is not None and named[0] not in found:
+    models, main = provenance.get("models"), provenance.get("main")
+    named = [str(name) for name in [main, *(models if isinstance(models, list) else [])]]
+    if main is not None and named[0] not in found:
         notes.append(f"The main model {named[0]!r} has no predictions; {found[0]!r} is shown.")
     order = [name for name in dict.fromkeys([*named, *found]) if name in found]
     rank = predictions["model"].map({name: place for place, name in enumerate(order)})
@@ -128,8 +139,8 @@ def _explanations(folder: Path, notes: list[str]) -> dict[str, pd.DataFrame]:
     """Return the tables of a folder by name, without importances of nothing that is named."""
     tables = {}
     for path in sorted(folder.glob("*.tsv")):
-        table = _table(path, notes, "importance", "region", "rank_correlation", "passed")
-        if table is None:
+        table = _table(path, notes)
+        if table is None or not {"importance", "region", "rank_correlation"} & set(table):
             continue
         try:
             if "importance" in table:
@@ -158,7 +169,13 @@ def read_contents(folder: str | os.PathLike[str]) -> Contents:
             f"make it run `brainograph crossval CONFIG {folder}`."
         )
     text = {"model": str, "regime": str, "site": str, "participant_id": str}
-    predictions = read_tsv(path)
+    try:
+        predictions = read_tsv(path)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} could not be read ({error}). To write it again run `brainograph crossval "
+            f"CONFIG {folder}`."
+        ) from error
     predictions = predictions.astype({k: t for k, t in text.items() if k in predictions.columns})
     if "site" in predictions.columns and predictions["site"].isna().all():
         predictions = predictions.drop(columns="site")
@@ -183,10 +200,10 @@ def read_contents(folder: str | os.PathLike[str]) -> Contents:
         main=str(predictions["model"].iloc[0]),
         target=name_target(read(predictions)[0], predictions, settings),
         provenance=provenance,
-        participants=_table(folder / "participants.tsv", notes, "participant_id"),
+        participants=_participants(folder / "participants.tsv", predictions, notes),
         failures=_table(folder / "failures.tsv", notes, "participant_id"),
-        audit=_table(folder / "audit.tsv", notes, "check"),
-        chosen=_table(folder / "search.tsv", notes, "parameter"),
+        audit=_table(folder / "audit.tsv", notes, "check", "status", "message"),
+        chosen=_table(folder / "search.tsv", notes, "model", "regime", "parameter", "value"),
         histories=_table(folder / "histories.tsv", notes, "epoch"),
         explanations=_explanations(folder / "explanations", notes),
         config=texts.get("config.yaml"),

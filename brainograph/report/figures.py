@@ -20,6 +20,8 @@ __all__ = ["figures", "plot_controls", "plot_people", "plot_training"]
 
 _CURVES = 5  # ROC curves beside the main one that can be told apart
 _MOST_LETTERS = 34
+_MOST_POINTS = 400  # of a curve; clouds of more are drawn as one image
+_CLOUD: dict[str, Any] = {"s": 14, "color": MAIN, "alpha": 0.5, "linewidths": 0}
 
 
 def _short(names: pd.Series) -> pd.Series:
@@ -76,6 +78,7 @@ def _plot_risk(of_main: pd.DataFrame, axes: Axes) -> None:
     called = _right(of_main)
     curve = risk_coverage(1 - called["y_true"].to_numpy(), called["y_score"].to_numpy())
     kept = curve[curve["coverage"] >= 0.05]
+    kept = kept.iloc[np.unique(np.linspace(0, len(kept) - 1, _MOST_POINTS).astype(int))]
     error = float(curve["risk"].iloc[-1])
     axes.axhline(error, color=GREY, linewidth=0.8)
     axes.plot(kept["coverage"], kept["risk"], color=MAIN, linewidth=2)
@@ -89,7 +92,9 @@ def _plot_numbers(of_main: pd.DataFrame, target: Target, axes: Axes) -> None:
     people = of_main.groupby("participant_id")[["y_true", "y_pred"]].mean()
     low, high = float(people.min().min()), float(people.max().max())
     axes.plot([low, high], [low, high], color=GREY, linewidth=0.8)
-    axes.scatter(people["y_true"], people["y_pred"], s=14, color=MAIN, alpha=0.5, linewidths=0)
+    axes.scatter(
+        people["y_true"], people["y_pred"], rasterized=len(people) > 5 * _MOST_POINTS, **_CLOUD
+    )
     name = plain(target.column)
     axes.set(xlabel=f"{name}, measured", ylabel=f"{name}, predicted")
     tidy(axes)
@@ -100,7 +105,7 @@ def _plot_errors(of_main: pd.DataFrame, target: Target, axes: Axes) -> None:
     people = of_main.groupby("participant_id")[["y_true", "y_pred"]].mean()
     error = people["y_pred"] - people["y_true"]
     axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.scatter(people["y_true"], error, s=14, color=MAIN, alpha=0.5, linewidths=0)
+    axes.scatter(people["y_true"], error, rasterized=len(people) > 5 * _MOST_POINTS, **_CLOUD)
     axes.set(xlabel=f"{plain(target.column)}, measured", ylabel="predicted less measured")
     tidy(axes)
 

@@ -42,6 +42,7 @@ _HEADLINES = {
     "multiclass": "the area under the ROC curve (AUC) of each class against the rest, averaged",
     "regression": "the mean absolute error",
 }
+_OPTIMIZERS = {"lbfgs": "L-BFGS", "adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
 _SHRINKAGE = {"ledoit_wolf": "Ledoit-Wolf", "oas": "oracle approximating"}
 
 
@@ -102,6 +103,12 @@ def _object(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """Return a part that should be an object, empty where it is none."""
     found = content.get(name)
     return found if isinstance(found, Mapping) else {}
+
+
+def _list(content: Mapping[str, Any], name: str) -> list[Any]:
+    """Return a part that should be a list, empty where it is none."""
+    found = content.get(name)
+    return found if isinstance(found, list) else []
 
 
 def _participants(
@@ -166,7 +173,7 @@ def _block(block: Mapping[str, Any], cited: _References) -> str:
         how = f" of covariances with {name} shrinkage" if shrinkage else ""
         said = f"the tangent-space projection{how}{cited.cite('tangent', str(shrinkage))}"
     elif kind == "phenotypes":
-        said = f"the phenotypes {listed([str(name) for name in block.get('columns') or ['n/a']])}"
+        said = f"the phenotypes {', '.join(map(str, _list(block, 'columns')))}"
     else:
         rest = {name: value for name, value in block.items() if name != "kind" and value}
         said = f"{kind} ({_one_line(rest)})" if rest else str(kind)
@@ -179,7 +186,7 @@ def _block(block: Mapping[str, Any], cited: _References) -> str:
 
 def _features(features: Mapping[str, Any], cited: _References) -> str:
     """Say what a participant is described by."""
-    blocks = [block for block in features.get("blocks") or [] if isinstance(block, Mapping)]
+    blocks = [block for block in _list(features, "blocks") if isinstance(block, Mapping)]
     if not blocks:
         return ""
     said = f"Features were {'; and '.join(_block(block, cited) for block in blocks)}."
@@ -187,8 +194,9 @@ def _features(features: Mapping[str, Any], cited: _References) -> str:
         "standard": "Each feature was standardised",
         "block": "Blocks were scaled to equal weight",
     }
-    if features.get("scale") in scales:
-        said += f" {scales[features['scale']]}"
+    scale = str(features.get("scale"))
+    if scale in scales:
+        said += f" {scales[scale]}"
         if features.get("select") not in (None, "none"):
             said += f", and {features.get('n_features')} features were selected"
             said += f" ({str(features['select']).replace('_', ' ')})"
@@ -198,13 +206,15 @@ def _features(features: Mapping[str, Any], cited: _References) -> str:
 
 def _graph(model: Mapping[str, Any]) -> str:
     """Say who is joined in a population graph."""
-    names = [f"had the same {name}" for name in model.get("categorical") or []]
+    names = [f"had the same {name}" for name in _list(model, "categorical")]
     for name, width in _object(model, "continuous").items():
-        names.append(f"differed in {name} by less than {width:g}" if width else name)
+        names.append(f"differed in {name} by less than {width}")
     if not names or model.get("combine") == "none":
         return " Nobody was joined to anybody." if model.get("combine") == "none" else ""
     alike = model.get("combine") in ("product", "similarity")
-    weight = f", weighted by the {model.get('metric')} of their features" if alike else ""
+    weight = (
+        f", weighted by the {model.get('metric', 'similarity')} of their features" if alike else ""
+    )
     return f" Participants were joined who {' or '.join(names)}{weight}."
 
 
@@ -217,8 +227,8 @@ def _population(model: Mapping[str, Any], cited: _References) -> str:
     else:
         name = _CONVOLUTIONS.get(conv, conv)
         plural = "layer" if layers == 1 else "layers"
-        width = model.get("hidden_channels")
-        said += f"{layers} {plural} of {width} {name} convolutions{cited.cite(conv)}."
+        width = f"{model['hidden_channels']} " if "hidden_channels" in model else ""
+        said += f"{layers} {plural} of {width}{name} convolutions{cited.cite(conv)}."
         if model.get("linear_skip"):
             said += " A linear path from features to logits runs beside them."
     return said + _graph(model)
@@ -239,12 +249,14 @@ def _training(model: Mapping[str, Any]) -> str:
     training = _object(model, "training") or model
     if "optimizer" not in training:
         return ""
-    optimizer = "L-BFGS" if training["optimizer"] == "lbfgs" else str(training["optimizer"])
-    rate = f", learning rate {training.get('lr')}" if optimizer != "L-BFGS" else ""
-    said = f" It was trained by {optimizer.replace('adam', 'Adam')}{rate} for at most "
-    said += f"{training.get('max_epochs')} epochs"
+    optimizer = str(training["optimizer"])
+    said = f" It was trained by {_OPTIMIZERS.get(optimizer, optimizer)}"
+    if optimizer != "lbfgs" and "lr" in training:
+        said += f" with a learning rate of {training['lr']}"
+    if "max_epochs" in training:
+        said += f" for at most {training['max_epochs']} epochs"
     share = training.get("validation_fraction")
-    if share:
+    if isinstance(share, float) and share:
         said += f", stopped early on {share:.0%} of the training participants"
     members = model.get("n_members", 1)
     return f"{said}; {members} networks were averaged." if members != 1 else f"{said}."
@@ -267,8 +279,9 @@ def _model(settings: Mapping[str, Any], main: str, cited: _References) -> str:
     said += _training(model)
     search = _object(settings, "search")
     if search:
-        said += f" Hyper-parameters ({', '.join(_object(search, 'space'))}) were chosen in each "
-        said += f"fold by a {search.get('method', 'grid')} search with an inner cross-validation "
+        names = ", ".join(map(str, _object(search, "space")))
+        said += f" Hyper-parameters ({names}) were chosen in each fold "
+        said += f"by a {search.get('method', 'grid')} search with an inner cross-validation "
         said += f"of {search.get('inner_splits', 5)} folds of the training participants."
     return said
 

@@ -39,6 +39,7 @@ _PHRASES: dict[Outcome, str] = {
     "not comparable": "not comparable with {}, with too few participants for an interval",
 }
 _SIGNIFICANT = 0.05
+_MOST_NAMES = 4
 
 
 @dataclass(frozen=True)
@@ -122,11 +123,13 @@ def _against_chance(model: str, row: pd.Series, target: Target) -> tuple[str, bo
 
 
 def _against(comparisons: list[dict[str, object]]) -> str:
-    """Say which models it beats, and which it does not."""
+    """Say which models it beats, or how many if they are many, and which it does not."""
     said = []
     for outcome, phrase in _PHRASES.items():
         models = [str(row["model"]) for row in comparisons if row["outcome"] == outcome]
-        if models:
+        if len(models) > _MOST_NAMES and outcome == "better":
+            said.append(phrase.format(f"{len(models)} of {len(comparisons)}"))
+        elif models:
             said.append(phrase.format(listed(models)))
     return "; ".join(said)
 
@@ -137,7 +140,7 @@ def _against_all(comparisons: list[dict[str, object]]) -> str:
         return "No other model was run on these folds, so that the number cannot be judged."
     controls = [row for row in comparisons if row["is_control"]]
     others = [row for row in comparisons if not row["is_control"]]
-    said = f"It is {_against(controls)}." if controls else "None of its controls was run."
+    said = f"Of the controls, it is {_against(controls)}." if controls else "No control was run."
     return f"{said} Of the other models, it is {_against(others)}." if others else said
 
 

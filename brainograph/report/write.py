@@ -67,6 +67,7 @@ _REGIMES = {
     "inductive": "the test participants were unseen in training, as a new patient would be",
     "single_query": "unseen in training, and each predicted alone, as one patient in a clinic",
 }
+_MOST_FAILURES = 1500
 _SHOWN = {
     *("title", "name", "main", "models", "participants", "scheme", "notes"),
     *("started", "wall_time_s", "command"),
@@ -256,7 +257,8 @@ def _page(contents: Contents) -> dict[str, Any]:
         "flow": counts,
         "failures": None
         if contents.failures is None
-        else contents.failures.fillna("n/a").astype(str).to_dict("records"),
+        else contents.failures.head(_MOST_FAILURES).fillna("n/a").astype(str).to_dict("records"),
+        "n_failures": 0 if contents.failures is None else len(contents.failures),
         "explained": shown,
         "believed": believed(contents.explanations),
         "connectome": connectome(contents.explanations),

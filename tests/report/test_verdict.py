@@ -130,3 +130,13 @@ def test_a_number_is_judged_by_what_it_explains(low, words):
     assert words in verdict.headline
     assert "better than always answering the mean (R² 0.30" in verdict.headline
     assert "The strongest control is mean (mean absolute error 4.00)" in verdict.certainty
+
+
+def test_many_that_are_beaten_are_counted_and_the_rest_named():
+    controls = ["motion", "site", "majority", "phenotype", "mlp"]
+    table = scores([("gcn", 0.7, 0.6, 0.8)])
+    rows = [(name, 0.05, 0.15, 0.001) for name in controls] + [("no_edges", -0.1, 0.1, 0.9)]
+    verdict = judge(table, compared(rows), main="gcn", target=TWO)[0]
+    assert verdict.headline.endswith(
+        "Of the controls, it is better than 5 of 6; no better than no_edges."
+    )

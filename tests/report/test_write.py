@@ -247,12 +247,6 @@ def test_leave_one_site_out_is_recognised(tmp_path):
     assert "leave one site out, 2 folds" in text
 
 
-def test_output_may_be_a_file_or_a_folder(tmp_path):
-    folder = simulate(tmp_path, n=40)
-    assert write_report(folder, tmp_path / "pages" / "a.html") == tmp_path / "pages" / "a.html"
-    assert write_report(folder, tmp_path / "pages") == tmp_path / "pages" / "report.html"
-
-
 def test_the_gap_between_regimes_has_a_row(tmp_path):
     simulate(tmp_path, effects={"gcn": 2.0})
     table = pd.read_csv(tmp_path / "predictions.tsv", sep="\t")
@@ -264,33 +258,6 @@ def test_the_gap_between_regimes_has_a_row(tmp_path):
     assert "each predicted alone" in text
 
 
-def test_sex_and_age_are_compared_where_they_are_known(tmp_path):
-    text = Page(write_report(complete(tmp_path)).read_text()).text
-    assert "By sex" in text
-    assert "By age" not in text  # everybody is of one age
-    assert "gap" in text
-
-
-def test_an_audit_is_shown_the_worst_first(tmp_path):
-    simulate(tmp_path)
-    findings = {"check": ["row_order", "phenotypes"], "status": ["pass", "fail"]}
-    findings |= {"value": [0.0, 0.97], "expected": ["0", "below 0.9"], "message": ["m1", HOSTILE]}
-    write_tsv(pd.DataFrame(findings), tmp_path / "audit.tsv")
-    page = write_report(tmp_path).read_text()
-    text = Page(page).text
-    assert HOSTILE in text
-    assert "<script>alert" not in page
-    assert text.index("phenotypes fail") < text.index("row order pass")
-
-
-def test_what_searches_chose_is_shown(tmp_path):
-    simulate(tmp_path)
-    chosen = {"model": "gcn", "regime": "inductive", "repeat": 0, "fold": [0, 1, 2]}
-    chosen |= {"parameter": "C", "value": ["1", "10", "1"], "inner_score": 0.7}
-    write_tsv(pd.DataFrame(chosen), tmp_path / "search.tsv")
-    assert "C 3 1 (2), 10 (1)" in Page(write_report(tmp_path).read_text()).text
-
-
 def test_a_model_on_other_folds_is_left_out_of_the_comparison(tmp_path):
     simulate(tmp_path)
     table = pd.read_csv(tmp_path / "predictions.tsv", sep="\t")
@@ -299,43 +266,6 @@ def test_a_model_on_other_folds_is_left_out_of_the_comparison(tmp_path):
     text = Page(write_report(tmp_path).read_text()).text
     assert "motion is not compared with gcn" in text
     assert "no better than edges_logistic" in text
-
-
-def test_explanations_are_shown_by_region(tmp_path):
-    explain(simulate(tmp_path))
-    explanations = tmp_path / "explanations"
-    write_tsv(pd.DataFrame({"window": [1]}), explanations / "windows.tsv")
-    write_tsv(pd.DataFrame({"place": [1], "importance": [1]}), explanations / "places.tsv")
-    agreement = {"rank_correlation": [0.5, 0.7], "jaccard": [0.2, 0.4]}
-    write_tsv(pd.DataFrame(agreement), explanations / "folds.tsv")
-    checked = {"randomized": ["all"], "rank_correlation": [0.9], "passed": [False]}
-    write_tsv(pd.DataFrame(checked), explanations / "sanity.tsv")
-    text = Page(write_report(tmp_path).read_text()).text
-    assert "left amygdala 0.5 0.5 b 0.2 −0.2 c 0.1 0.1" in text
-    assert "b – c 0.4 −0.4 left amygdala – c 0.2 0.2" in text
-    assert "windows.tsv could not be read (it has no column importance or region or" in text
-    assert "explanations/places.tsv could not be read (the table has the columns" in text
-    assert "correlate by 0.60 on average, and the most important overlap by 0.30," in text
-    assert "sanity: the explanation hardly changes when the model forgets" in text
-    assert "Where the regions lie is not known" not in text
-
-
-def test_training_curves_are_drawn(tmp_path):
-    rows = {"epoch": [0, 1, 2] * 2, "loss": [0.7, 0.5, 0.3] * 2, "validation": 0.6}
-    write_tsv(pd.DataFrame(rows), simulate(tmp_path) / "histories.tsv")
-    text = Page(write_report(tmp_path).read_text()).text
-    assert "Loss of each epoch" in text
-    assert "kept no training curves" not in text
-
-
-def test_uncertainty_and_sets_are_checked_where_they_are_given(tmp_path):
-    simulate(tmp_path)
-    table = pd.read_csv(tmp_path / "predictions.tsv", sep="\t")
-    table["entropy"] = 1 - (table["y_score"] - 0.5).abs()
-    write_tsv(table.assign(set_0=1, set_1=table["y_true"]), tmp_path / "predictions.tsv")
-    text = Page(write_report(tmp_path).read_text()).text
-    assert "entropy 0." in text
-    assert "all 120 100.0 % 97 to 100 % 1.50 50 %" in text
 
 
 def several_classes(folder):
@@ -381,3 +311,77 @@ def test_a_number_has_a_report(tmp_path):
     assert "age 39.5 ± 11.59" in text
     assert "mean absolute error" in text
     assert "patients" not in text.replace("Patients and the public", "").replace("in patients", "")
+
+
+def everything(folder):
+    """A results folder with all that may lie in one."""
+    explain(complete(folder))
+    findings = {"check": ["row_order", "phenotypes"], "status": ["pass", "fail"]}
+    findings |= {"value": [0.0, 0.97], "expected": ["0", "below 0.9"], "message": ["m1", HOSTILE]}
+    write_tsv(pd.DataFrame(findings), folder / "audit.tsv")
+    chosen = {"model": "gcn", "regime": "inductive", "repeat": 0, "fold": [0, 1, 2]}
+    chosen |= {"parameter": "C", "value": ["1", "10", "1"], "inner_score": 0.7}
+    write_tsv(pd.DataFrame(chosen), folder / "search.tsv")
+    rows = {"epoch": [0, 1, 2] * 2, "loss": [0.7, 0.5, 0.3] * 2, "validation": 0.6}
+    write_tsv(pd.DataFrame(rows), folder / "histories.tsv")
+    table = pd.read_csv(folder / "predictions.tsv", sep="\t")
+    table["entropy"] = 1 - (table["y_score"] - 0.5).abs()
+    write_tsv(table.assign(set_0=1, set_1=table["y_true"]), folder / "predictions.tsv")
+    explanations = folder / "explanations"
+    write_tsv(pd.DataFrame({"window": [1]}), explanations / "windows.tsv")
+    write_tsv(pd.DataFrame({"place": [1], "importance": [1]}), explanations / "places.tsv")
+    agreement = {"rank_correlation": [0.5, 0.7], "jaccard": [0.2, 0.4]}
+    write_tsv(pd.DataFrame(agreement), explanations / "folds.tsv")
+    checked = {"randomized": ["all"], "rank_correlation": [0.9], "passed": [False]}
+    write_tsv(pd.DataFrame(checked), explanations / "sanity.tsv")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("full")
+    page = folder / "pages" / "a.html"
+    assert write_report(everything(folder), page) == page
+    return page.read_text(encoding="utf-8")
+
+
+def test_an_audit_is_shown_the_worst_first(full):
+    text = Page(full).text
+    assert HOSTILE in text
+    assert "<script>alert" not in full
+    assert text.index("phenotypes fail") < text.index("row order pass")
+
+
+def test_what_searches_chose_is_shown(full):
+    assert "C 3 1 (2), 10 (1)" in Page(full).text
+
+
+def test_training_curves_are_drawn(full):
+    assert "Loss of each epoch" in Page(full).text
+    assert "kept no training curves" not in Page(full).text
+
+
+def test_uncertainty_and_sets_are_checked_where_they_are_given(full):
+    assert "entropy 0." in Page(full).text
+    assert "all 120 100.0 % 97 to 100 % 1.50 50 %" in Page(full).text
+
+
+def test_sex_and_age_are_compared_where_they_are_known(full):
+    assert "By sex" in Page(full).text
+    assert "By age" not in Page(full).text  # everybody is of one age
+
+
+def test_explanations_are_shown_by_region(full):
+    text = Page(full).text
+    assert "left amygdala 0.5 0.5 b 0.2 −0.2 c 0.1 0.1" in text
+    assert "b – c 0.4 −0.4 left amygdala – c 0.2 0.2" in text
+    assert "explanations/places.tsv could not be read (the table has the columns" in text
+    assert "correlate by 0.60 on average, and the most important overlap by 0.30," in text
+    assert "sanity: the explanation hardly changes when the model forgets" in text
+    assert "Where the regions lie is not known" not in text
+
+
+def test_a_page_may_go_into_another_folder(tmp_path):
+    (tmp_path / "pages").mkdir()
+    page = write_report(simulate(tmp_path / "results", n=40), tmp_path / "pages")
+    assert page == tmp_path / "pages" / "report.html"
