@@ -19,6 +19,7 @@ from brainograph.config.schema import (
     MeasuresBlock,
     PhenotypesBlock,
     PopulationGraph,
+    PopulationNetwork,
     SubjectGraph,
     TangentBlock,
 )
@@ -41,13 +42,15 @@ def check_cohort(experiment: Experiment, cohort: Cohort) -> None:
     edges = edge_phenotypes(model)
     columns: dict[str, list[str]] = {}
     mistakes: list[str] = []
-    if isinstance(model, PopulationGraph):
+    if isinstance(model, PopulationGraph | PopulationNetwork):
         columns["model.categorical"] = [name for name in model.categorical if name in edges]
         columns["model.continuous"] = [name for name in model.continuous if name in edges]
         mistakes = _leaks("model", edges, model.allow_diagnostic, experiment)
-    if isinstance(model, SubjectGraph):
+    if isinstance(model, SubjectGraph | PopulationNetwork):
         columns["model.phenotypes"] = model.phenotypes
-        mistakes = _leaks("model", model.phenotypes, model.allow_diagnostic, experiment)
+        mistakes += _leaks("model", model.phenotypes, model.allow_diagnostic, experiment)
+        if model.parcellation is not None and model.parcellation not in cohort.parcellations:
+            mistakes.append(f"model{_no_parcellation(model.parcellation, cohort)}")
     for i, block in enumerate(experiment.features.blocks):
         key = f"features.blocks.{i}"
         used = {f"{key}.columns": block.columns if isinstance(block, PhenotypesBlock) else []}
@@ -70,12 +73,16 @@ def _lacking_part(block: Block, cohort: Cohort) -> list[str]:
     if block.parcellation is None:
         return _lacking_data(block, cohort)
     if block.parcellation not in cohort.parcellations:
-        there = ", ".join(cohort.parcellations) or "none"
-        return [
-            f".parcellation: no {block.parcellation!r}, the cohort has {there}. Add it: "
-            "brainograph merge OUT MAIN_COHORT OTHER_COHORT."
-        ]
+        return [_no_parcellation(block.parcellation, cohort)]
     return _lacking_data(block, cohort.parcellations[block.parcellation])
+
+
+def _no_parcellation(name: str, cohort: Cohort) -> str:
+    there = ", ".join(cohort.parcellations) or "none"
+    return (
+        f".parcellation: no {name!r}, the cohort has {there}. Add it: brainograph merge OUT "
+        "MAIN_COHORT OTHER_COHORT."
+    )
 
 
 def _lacking_data(block: Block, cohort: Cohort) -> list[str]:

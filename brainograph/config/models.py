@@ -1,7 +1,9 @@
 """From an experiment to estimators: the features, the model and its controls."""
 
+import inspect
 import warnings
-from typing import assert_never
+from collections.abc import Mapping
+from typing import Any, assert_never
 
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_selection import SelectKBest
@@ -10,6 +12,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from brainograph import nn as networks
 from brainograph.cohort import Cohort
 from brainograph.config.load import ConfigError
 from brainograph.config.schema import (
@@ -21,15 +24,20 @@ from brainograph.config.schema import (
     Linear,
     MeasuresBlock,
     Model,
+    MultipleKernel,
     PhenotypesBlock,
     PopulationGraph,
+    PopulationNetwork,
     SubjectGraph,
     TangentBlock,
 )
+from brainograph.estimators.kernels import MultipleKernelClassifier
 from brainograph.estimators.population import PopulationGraphClassifier
+from brainograph.estimators.population_network import PopulationNetworkClassifier
 from brainograph.estimators.settings import Training
 from brainograph.estimators.subject import SubjectGraphClassifier, SubjectGraphRegressor
 from brainograph.estimators.transductive import TransductiveClassifier
+from brainograph.io.volumes import Volumes
 from brainograph.model_selection.controls import (
     NETWORK_CONTROLS,
     default_controls,
@@ -37,6 +45,7 @@ from brainograph.model_selection.controls import (
 )
 from brainograph.model_selection.search import SearchCV
 from brainograph.model_selection.search_space import check_space
+from brainograph.nn.augment import Augmentation
 from brainograph.preprocessing.block_scaler import BlockScaler
 from brainograph.preprocessing.combat import ComBat
 from brainograph.preprocessing.edges import Edges
@@ -92,6 +101,13 @@ def _make_model(experiment: Experiment, memory: str | None) -> BaseEstimator:
             return _linear(model, experiment, make_features(experiment.features, memory=memory))
         case SubjectGraph():
             return _subject_graph(model, number=experiment.target.number)
+        case PopulationNetwork():
+            _refuse_number(experiment)
+            return PopulationNetworkClassifier(**_network_settings(model))
+        case MultipleKernel():
+            _refuse_number(experiment)
+            blocks = _blocks(experiment.features, memory)
+            return MultipleKernelClassifier(blocks, **model.model_dump(exclude={"kind"}))
         case _:
             assert_never(model)
 
@@ -99,8 +115,8 @@ def _make_model(experiment: Experiment, memory: str | None) -> BaseEstimator:
 def _refuse_number(experiment: Experiment) -> None:
     if experiment.target.number:
         raise ConfigError(
-            "target.number: a population graph predicts classes. Write `model: {kind: linear}` "
-            "or `model: {kind: subject_graph, network: ...}`."
+            f"target.number: a {experiment.model.kind.replace('_', ' ')} predicts classes. Write "
+            "`model: {kind: linear}` or `model: {kind: subject_graph, network: ...}`."
         )
 
 
@@ -120,8 +136,33 @@ def _linear(model: Linear, experiment: Experiment, features: Pipeline) -> BaseEs
 
 def _subject_graph(model: SubjectGraph, *, number: bool) -> BaseEstimator:
     estimator = SubjectGraphRegressor if number else SubjectGraphClassifier
-    settings = model.model_dump(exclude={"kind", "training"})
-    return estimator(**settings, training=Training(**model.training.model_dump()))
+    return estimator(**_network_settings(model), augmentation=_augmentation(model.augmentation))
+
+
+def _network_settings(model: SubjectGraph | PopulationNetwork) -> dict[str, Any]:
+    """Return the parameters of an estimator of networks, its settings objects made."""
+    settings = model.model_dump(exclude={"kind", "training", "volumes", "augmentation"})
+    volumes = None if model.volumes is None else Volumes(**model.volumes.model_dump())
+    return settings | {"training": Training(**model.training.model_dump()), "volumes": volumes}
+
+
+def _augmentation(named: Mapping[str, Mapping[str, Any]]) -> Augmentation | None:
+    """Return the augmentations of these names, one after the other."""
+    there = {
+        name: kind
+        for name, kind in vars(networks).items()
+        if inspect.isclass(kind) and issubclass(kind, Augmentation) and kind is not networks.Compose
+    }
+    if unknown := sorted(set(named) - set(there)):
+        raise ConfigError(
+            f"model.augmentation: there is no {unknown}; there are {sorted(there)}. Write for "
+            "example `augmentation: {EdgeDropout: {p: 0.1}}`."
+        )
+    try:
+        made = tuple(there[name](**params) for name, params in named.items())
+    except TypeError as error:
+        raise ConfigError(f"model.augmentation: {error}.") from error
+    return networks.Compose(made) if made else None
 
 
 def make_models(
@@ -179,19 +220,18 @@ def _controls(
 
 def edge_phenotypes(model: Model) -> list[str]:
     """Return the phenotypes that join participants; the phenotype control may know them too."""
-    if not isinstance(model, PopulationGraph) or model.combine not in ("product", "phenotype"):
+    if not isinstance(model, PopulationGraph | PopulationNetwork) or model.combine not in (
+        "product",
+        "phenotype",
+    ):
         return []
     return [*model.categorical, *model.continuous]
 
 
 def make_features(features: Features, *, memory: str | None = None) -> Pipeline:
     """Return the feature pipeline: blocks side by side, scaled, selected."""
-    names = [f"{block.kind}_{i}" for i, block in enumerate(features.blocks)]
-    blocks = [
-        (name, _scaled_block(block, features.scale, memory))
-        for name, block in zip(names, features.blocks, strict=True)
-    ]
-    weights = {n: b.weight for n, b in zip(names, features.blocks, strict=True)}
+    blocks = _blocks(features, memory)
+    weights = {n: b.weight for (n, _), b in zip(blocks, features.blocks, strict=True)}
     steps: list[tuple[str, TransformerMixin]] = [
         ("blocks", FeatureUnion(blocks, transformer_weights=weights))
     ]
@@ -200,6 +240,14 @@ def make_features(features: Features, *, memory: str | None = None) -> Pipeline:
     elif features.select == "ridge_rfe":
         steps.append(("select", RidgeRFE(features.n_features)))
     return Pipeline(steps)
+
+
+def _blocks(features: Features, memory: str | None) -> list[tuple[str, TransformerMixin]]:
+    """Return the transformer of each block, by name."""
+    return [
+        (f"{block.kind}_{i}", _scaled_block(block, features.scale, memory))
+        for i, block in enumerate(features.blocks)
+    ]
 
 
 def _scaled_block(block: Block, scale: str, memory: str | None) -> Pipeline:

@@ -175,10 +175,22 @@ class TrainingSettings(_Section):
     deterministic: bool = False
 
 
+class VolumesSettings(_Section):
+    """Settings of :class:`~brainograph.io.volumes.Volumes`, by its names."""
+
+    spacing: Positive | tuple[Positive, Positive, Positive] | None = 2.0
+    shape: tuple[Count, Count, Count] | None = (96, 112, 96)
+    mask: str | None = "auto"
+    normalize: Literal["zscore", "percentile", "histogram", "none"] = "zscore"
+    centre: Literal["grid", "brain"] = "grid"
+    cache: str | None = None
+
+
 class SubjectGraph(_Section):
     """Settings of :class:`~brainograph.estimators.SubjectGraphClassifier`, by its names.
 
-    ``network`` is one of :mod:`brainograph.nn` and ``params`` are its own.
+    ``network`` is one of :mod:`brainograph.nn` and ``params`` are its own; ``augmentation`` names
+    classes of :mod:`brainograph.nn.augment` and their parameters, put to work in this order.
     """
 
     kind: Literal["subject_graph"]
@@ -188,7 +200,9 @@ class SubjectGraph(_Section):
     phenotypes: list[str] = []
     allow_diagnostic: bool = False
     standardize: bool = True
+    volumes: VolumesSettings | None = None
     training: TrainingSettings = TrainingSettings()
+    augmentation: dict[str, dict[str, Any]] = {}
     pretrained: Path | None = None
     freeze: list[str] = []
     n_members: Count = 1
@@ -196,10 +210,53 @@ class SubjectGraph(_Section):
     random_state: int = 0
 
 
+class PopulationNetwork(_Section):
+    """Settings of :class:`~brainograph.estimators.PopulationNetworkClassifier`, by its names.
+
+    ``network`` is one of :mod:`brainograph.nn.population` and ``params`` are its own.
+    """
+
+    kind: Literal["population_network"]
+    network: str
+    params: dict[str, Any] = {}
+    parcellation: str | None = None
+    phenotypes: list[str] = []
+    categorical: list[str] = ["sex", "site"]
+    continuous: dict[str, Positive] = {"age": 2.0}
+    combine: Literal["product", "similarity", "phenotype", "none"] = "product"
+    metric: Literal["correlation", "cosine", "euclidean"] = "correlation"
+    n_neighbors: Count | None = 20
+    allow_diagnostic: bool = False
+    standardize: bool = True
+    volumes: VolumesSettings | None = None
+    training: TrainingSettings = TrainingSettings(lr=0.005, max_epochs=150, patience=30)
+    stages: Literal["joint", "staged"] = "joint"
+    n_sampled: list[Count] | None = None
+    pretrained: Path | None = None
+    n_members: Count = 1
+    device: str = "auto"
+    random_state: int = 0
+
+
+class MultipleKernel(_Section):
+    """Settings of :class:`~brainograph.estimators.MultipleKernelClassifier`, by its names.
+
+    Each block of features is a kernel.
+    """
+
+    kind: Literal["multiple_kernel"]
+    kernel: Literal["linear", "rbf"] = "linear"
+    weights: Literal["uniform", "alignment", "joint_alignment"] | list[Penalty] = "uniform"
+    classifier: Literal["svm", "logistic"] = "svm"
+    C: Positive = 1.0
+
+
 Model = Annotated[
     Annotated[PopulationGraph, Tag("population_graph")]
     | Annotated[Linear, Tag("linear")]
-    | Annotated[SubjectGraph, Tag("subject_graph")],
+    | Annotated[SubjectGraph, Tag("subject_graph")]
+    | Annotated[PopulationNetwork, Tag("population_network")]
+    | Annotated[MultipleKernel, Tag("multiple_kernel")],
     Discriminator(_kind),
 ]
 

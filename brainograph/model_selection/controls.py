@@ -163,10 +163,13 @@ def _on_series(
 
 def _of_network(model: BaseEstimator) -> dict[str, BaseEstimator]:
     """Return the population graph without what its edges or its features say."""
-    if model.get_params(deep=False).get("combine", "none") == "none":
+    settings = model.get_params(deep=False)
+    if settings.get("combine", "none") == "none":
         return {}
-    return {
-        "no_edges": clone(model).set_params(combine="none", categorical=(), continuous={}),
+    alone = {"no_edges": clone(model).set_params(combine="none", categorical=(), continuous={})}
+    if "shuffle" not in settings:
+        return alone
+    return alone | {
         "rewired_edges": clone(model).set_params(shuffle="edges"),
         "permuted_features": clone(model).set_params(shuffle="features"),
     }
