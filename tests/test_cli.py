@@ -30,7 +30,7 @@ controls: [majority, edges_logistic]
 """
 COMMANDS = [
     "build", "merge", "export", "crossval", "audit", "leaderboard", "report", "fit",
-    "predict", "demo",
+    "predict", "explain", "demo",
 ]  # fmt: skip
 
 

@@ -3,10 +3,10 @@
 Everything heavy is imported inside the commands, so that ``--help`` answers at once.
 """
 
-from brainograph.cli import data, demo, experiments, export, models
+from brainograph.cli import data, demo, experiments, explain, export, models
 from brainograph.cli.app import app
 
-__all__ = ["app", "data", "demo", "experiments", "export", "main", "models"]
+__all__ = ["app", "data", "demo", "experiments", "explain", "export", "main", "models"]
 
 
 def main() -> None:

@@ -2,11 +2,18 @@
 
 from brainograph.inspection.attention import attention
 from brainograph.inspection.attribution import attribute
+from brainograph.inspection.brains import plot_chord, plot_ranking, plot_regions
 from brainograph.inspection.connectomes import (
     plot_connectome,
     plot_matrix,
     plot_population_graph,
     plot_windows,
+)
+from brainograph.inspection.curves import (
+    plot_attention,
+    plot_history,
+    plot_precision_recall,
+    plot_risk_coverage,
 )
 from brainograph.inspection.dynamics import (
     plot_dwell_times,
@@ -44,13 +51,20 @@ __all__ = [
     "occlude",
     "phenotype_influence",
     "planted_auc",
+    "plot_attention",
     "plot_calibration",
+    "plot_chord",
     "plot_confusion",
     "plot_connectome",
     "plot_dwell_times",
+    "plot_history",
     "plot_matrix",
     "plot_models",
     "plot_population_graph",
+    "plot_precision_recall",
+    "plot_ranking",
+    "plot_regions",
+    "plot_risk_coverage",
     "plot_roc",
     "plot_sites",
     "plot_state_sequences",

@@ -8,12 +8,21 @@ from sklearn.metrics import roc_curve
 from brainograph.inspection.style import GREY, MAIN, line_style, new_axes, plain, tidy
 from brainograph.metrics import comparable_scores
 
-__all__ = ["plot_calibration", "plot_confusion", "plot_models", "plot_roc", "plot_sites"]
+__all__ = [
+    "chosen_predictions",
+    "plot_calibration",
+    "plot_confusion",
+    "plot_models",
+    "plot_roc",
+    "plot_sites",
+]
 
 _GRID = np.linspace(0, 1, 101)
 
 
-def _chosen(predictions: pd.DataFrame, model: str | None, regime: str | None) -> pd.DataFrame:
+def chosen_predictions(
+    predictions: pd.DataFrame, model: str | None, regime: str | None
+) -> pd.DataFrame:
     """Keep one model in one regime: the first of each where none is named."""
     for column, wanted in (("model", model), ("regime", regime)):
         known = list(predictions[column].unique())
@@ -69,14 +78,14 @@ def plot_roc(
     '1 - specificity (false positive rate)'
     """
     axes = new_axes(axes)
-    chosen = _chosen(predictions, main, regime)
+    chosen = chosen_predictions(predictions, main, regime)
     name, kind = chosen["model"].iloc[0], chosen["regime"].iloc[0]
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, label="chance")
     (front,) = axes.plot(_GRID, _mean_roc(chosen), color=MAIN, linewidth=2.4, zorder=5)
     lines, labels = [front], [plain(name)]
     for rank, other in enumerate(m for m in predictions["model"].unique() if m != name):
         part = predictions[predictions["model"] == other]
-        part = _chosen(part, None, kind if (part["regime"] == kind).any() else None)
+        part = chosen_predictions(part, None, kind if (part["regime"] == kind).any() else None)
         lines += axes.plot(_GRID, _mean_roc(part), linewidth=1.3, **line_style(rank))
         labels.append(plain(other))
     axes.legend(lines, labels, frameon=False, loc="lower right", handlelength=2.8, fontsize=9)
@@ -114,7 +123,7 @@ def plot_calibration(
     Axes
     """
     axes = new_axes(axes)
-    chosen = _chosen(predictions, model, regime)
+    chosen = chosen_predictions(predictions, model, regime)
     people = chosen.groupby("participant_id")[["y_score", "y_true"]].mean().sort_values("y_score")
     bins = np.array_split(people.to_numpy(float), max(1, min(n_bins, len(people) // 10)))
     predicted, observed = np.transpose([part.mean(axis=0) for part in bins])
@@ -154,7 +163,7 @@ def plot_confusion(
         Counts are means over repeats; the percentages of a row sum to 100.
     """
     axes = new_axes(axes, size=(4, 3.6))
-    chosen = _chosen(predictions, model, regime)
+    chosen = chosen_predictions(predictions, model, regime)
     called = (chosen["y_score"] >= 0.5).astype(int)
     counts = pd.crosstab(chosen["y_true"], called).reindex(index=[0, 1], columns=[0, 1])
     table = counts.fillna(0).to_numpy(float) / chosen["repeat"].nunique()
@@ -214,7 +223,7 @@ def plot_sites(
     Axes
         Largest site on top. Sites of one class have no AUC and are left out.
     """
-    rows = _chosen(scores, model, regime)
+    rows = chosen_predictions(scores, model, regime)
     rows = rows[(rows["metric"] == metric) & (rows["group"] != "all") & rows["value"].notna()]
     rows = rows.sort_values(["n", "group"], ascending=[False, True])
     axes = new_axes(axes, size=(4.6, 1.2 + 0.26 * max(len(rows), 3)))
