@@ -205,6 +205,7 @@ class SubjectGraph(_Section):
     augmentation: dict[str, dict[str, Any]] = {}
     pretrained: Path | None = None
     freeze: list[str] = []
+    head: Literal["linear", "bayesian"] = "linear"
     n_members: Count = 1
     device: str = "auto"
     random_state: int = 0
