@@ -48,7 +48,7 @@ def checklist(lacking: set[str], *, classes: bool = True) -> list[dict[str, str]
     Parameters
     ----------
     lacking : set of str
-        Sections of the report that have nothing to show.
+        Sections of the report that have nothing to show, and ``settings`` of the model.
     classes : bool
         Whether classes are predicted; the balance of none is no question.
 
@@ -72,6 +72,8 @@ def checklist(lacking: set[str], *, classes: bool = True) -> list[dict[str, str]
     for item, asks, section, add in _ITEMS:
         if item == "13" and not classes:
             continue
+        if section == "methods" and "settings" in lacking:
+            add = add or "the settings of the model, which no config.yaml says"
         there = bool(section) and section not in lacking
         coverage: Coverage = "for the authors"
         if there:

@@ -72,7 +72,7 @@ def explained(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
     >>> [(row["name"], round(row["importance"], 3)) for row in explained({"ig": table})[0]["rows"]]
     [('a', 0.4), ('b', 0.1)]
     """
-    shown = []
+    shown: list[dict[str, Any]] = []
     for name, table in tables.items():
         if "importance" not in table:
             continue
@@ -91,8 +91,8 @@ def explained(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
         ]
         heads = [_BESIDE[column] for column in beside]
         kind = _KINDS[places[0]]
-        shown.append({"name": name.replace("_", " "), "kind": kind, "beside": heads, "rows": rows})
-        shown[-1]["n"] = len(found)
+        table_of = {"name": name.replace("_", " "), "kind": kind, "n": len(found)}
+        shown.append(table_of | {"beside": heads, "rows": rows})
     order = list(_KINDS.values())
     return sorted(shown, key=lambda item: order.index(item["kind"]))
 

@@ -1,7 +1,7 @@
 """What the numbers say, in words that claim no more than they do."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -38,6 +38,12 @@ _PHRASES: dict[Outcome, str] = {
     "disagree",
     "not comparable": "not comparable with {}, with too few participants for an interval",
 }
+_GRAPHS = {
+    "no_edges": "The network does as well with every participant alone: that they are joined adds "
+    "nothing that can be seen here.",
+    "rewired_edges": "It does as well with others joined: who is joined to whom adds nothing that "
+    "can be seen here.",
+}
 _SIGNIFICANT = 0.05
 _MOST_NAMES = 4
 
@@ -67,7 +73,7 @@ class Verdict:
     certainty: str
     good: bool
     regime: str
-    comparisons: tuple[dict[str, object], ...]
+    comparisons: tuple[dict[str, Any], ...]
 
 
 def describe_model(name: str) -> str:
@@ -122,7 +128,7 @@ def _against_chance(model: str, row: pd.Series, target: Target) -> tuple[str, bo
     return f"{model} {verb}s {what} better {than} ({said}).", True
 
 
-def _against(comparisons: list[dict[str, object]]) -> str:
+def _against(comparisons: list[dict[str, Any]]) -> str:
     """Say which models it beats, or how many if they are many, and which it does not."""
     said = []
     for outcome, phrase in _PHRASES.items():
@@ -134,7 +140,7 @@ def _against(comparisons: list[dict[str, object]]) -> str:
     return "; ".join(said)
 
 
-def _against_all(comparisons: list[dict[str, object]]) -> str:
+def _against_all(comparisons: list[dict[str, Any]]) -> str:
     """Say how the model does beside its controls, then beside other models."""
     if not comparisons:
         return "No other model was run on these folds, so that the number cannot be judged."
@@ -144,22 +150,27 @@ def _against_all(comparisons: list[dict[str, object]]) -> str:
     return f"{said} Of the other models, it is {_against(others)}." if others else said
 
 
-def _certainty(controls: list[dict[str, object]], values: pd.Series, target: Target) -> str:
-    """Say by how much the strongest control is beaten, and how sure that is."""
-    if not controls:
-        return ""
-    known = {str(row["model"]): row for row in controls if row["outcome"] != "not comparable"}
-    ranked = values[values.index.isin(list(known))].dropna()
-    ranked = ranked.sort_values(ascending=not target.task.higher_is_better)
+def _strongest(controls: list[dict[str, Any]], values: pd.Series, target: Target) -> str | None:
+    """Return the control with the best score, of those that can be compared."""
+    known = [str(row["model"]) for row in controls if row["outcome"] != "not comparable"]
+    ranked = values[values.index.isin(known)].dropna()
     if ranked.empty:
+        return None
+    return str(ranked.idxmax() if target.task.higher_is_better else ranked.idxmin())
+
+
+def _certainty(
+    controls: list[dict[str, Any]], strongest: str | None, values: pd.Series, target: Target
+) -> str:
+    """Say by how much the strongest control is beaten, and how sure that is."""
+    if strongest is None:
         return ""
-    strongest = str(ranked.index[0])
-    row = known[strongest]
+    row = next(row for row in controls if row["model"] == strongest)
     metric = METRICS[target.headline]
-    q_value = float(row["q_value"])  # type: ignore[arg-type]
-    low, high, difference = (float(row[name]) for name in ("low", "high", "difference"))  # type: ignore[arg-type]
+    q_value = float(row["q_value"])
+    low, high, difference = (float(row[name]) for name in ("low", "high", "difference"))
     said = (
-        f"The strongest control is {strongest} ({metric} {number(float(ranked.iloc[0]))}). The "
+        f"The strongest control is {strongest} ({metric} {number(float(values[strongest]))}). The "
         f"model's advantage over it is {number(difference, 3)} (95 % interval "
         f"{interval(low, high, 3)}; q {p_value(q_value, sign=True)})"
     )
@@ -169,10 +180,20 @@ def _certainty(controls: list[dict[str, object]], values: pd.Series, target: Tar
         "no better": "as far as these participants can tell, the control does as well.",
         "worse": "there is no reason to prefer the model to the control.",
     }
-    return f"{said}: {means[str(row['outcome'])]}"
+    return f"{said}: {means[str(row['outcome'])]}{_of_graph(controls)}"
 
 
-def _short(controls: list[dict[str, object]], beats_chance: bool | None) -> str:
+def _of_graph(controls: list[dict[str, Any]]) -> str:
+    """Say what follows where a network without its graph, or with another one, does as well."""
+    said = ""
+    for row in controls:
+        what = _GRAPHS.get(str(row["model"]))
+        if what and row["outcome"] in ("no better", "worse"):
+            said += f" {what}"
+    return said
+
+
+def _short(controls: list[dict[str, Any]], strongest: str | None, beats_chance: bool | None) -> str:
     """Return the verdict in half a dozen words."""
     if beats_chance is None:
         return "Too few participants to judge"
@@ -180,10 +201,12 @@ def _short(controls: list[dict[str, object]], beats_chance: bool | None) -> str:
         return "Not better than chance"
     if not controls:
         return "Better than chance; no controls were run"
-    beaten = sum(row["outcome"] == "better" for row in controls)
-    if beaten == len(controls):
-        return f"Beats {'its control' if beaten == 1 else f'all {beaten} controls'}"
-    return f"Beats {beaten or 'none'} of {len(controls)} controls"
+    beaten = [row["model"] for row in controls if row["outcome"] == "better"]
+    if len(beaten) == len(controls):
+        return f"Beats {'its control' if len(beaten) == 1 else f'all {len(beaten)} controls'}"
+    said = f"Beats {len(beaten) or 'none'} of {len(controls)} controls"
+    strong = f", and not the strongest ({strongest})"
+    return f"{said}{strong}" if beaten and strongest and strongest not in beaten else said
 
 
 def judge(
@@ -214,7 +237,7 @@ def judge(
     for _, score in areas.iterrows():
         rows = compared[compared["regime"] == score["regime"]]
         names = ["model", "difference", "low", "high", "p_value", "q_value"]
-        comparisons: list[dict[str, object]] = []
+        comparisons: list[dict[str, Any]] = []
         for _, row in rows.iterrows():
             what = describe_model(str(row["model"]))
             comparisons.append(
@@ -226,12 +249,13 @@ def judge(
         headlines = scores[scores["metric"] == target.headline]
         same = headlines[headlines["regime"] == score["regime"]]
         values = pd.concat([same, headlines]).drop_duplicates("model").set_index("model")["value"]
+        strongest = _strongest(controls, values, target)
         beats_all = all(row["outcome"] == "better" for row in controls)
         verdicts.append(
             Verdict(
-                _short(controls, beats_chance),
+                _short(controls, strongest, beats_chance),
                 f"{chance} {_against_all(comparisons)}",
-                _certainty(controls, values, target),
+                _certainty(controls, strongest, values, target),
                 bool(beats_chance and controls and beats_all),
                 str(score["regime"]),
                 tuple(comparisons),

@@ -229,6 +229,7 @@ def _page(contents: Contents) -> dict[str, Any]:
         "sites": not page["sites"] and not page["gaps"],
         "provenance": not provenance,
         "explanations": not shown,
+        "settings": not contents.settings,
     }
     return page | {
         "title": provenance.get("title") or provenance.get("name") or contents.main,

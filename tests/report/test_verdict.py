@@ -97,7 +97,7 @@ def test_the_strongest_control_is_that_of_the_highest_score():
     verdict = judge(table, compared(rows), main="gcn", target=TWO)[0]
     assert verdict.certainty.startswith("The strongest control is mlp (AUC 0.65).")
     assert "0.100 (95 % interval −0.100 to 0.200; q = 0.200)" in verdict.certainty
-    assert verdict.short == "Beats 1 of 2 controls"
+    assert verdict.short == "Beats 1 of 2 controls, and not the strongest (mlp)"
 
 
 def test_another_model_is_no_control():
@@ -140,3 +140,11 @@ def test_many_that_are_beaten_are_counted_and_the_rest_named():
     assert verdict.headline.endswith(
         "Of the controls, it is better than 5 of 6; no better than no_edges."
     )
+
+
+def test_a_graph_that_adds_nothing_is_said_to_add_nothing():
+    table = scores([("gcn", 0.7, 0.6, 0.8), ("mlp", 0.65, 0.5, 0.7), ("no_edges", 0.6, 0.5, 0.7)])
+    rows = [("mlp", 0.01, 0.2, 0.01), ("no_edges", -0.1, 0.2, 0.2)]
+    verdict = judge(table, compared(rows), main="gcn", target=TWO)[0]
+    assert verdict.short == "Beats 1 of 2 controls"
+    assert "hardly take away. The network does as well with every" in verdict.certainty
