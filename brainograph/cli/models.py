@@ -74,6 +74,12 @@ def fit(
     cohort = with_hashed_ids(cohort, hash_ids, salt)
     measured = _measured(results, experiment)
     unfitted = make_model(experiment)
+    around = (experiment.monte_carlo, experiment.calibration, experiment.conformal)
+    if experiment.search is not None and any(around):
+        raise ValueError(
+            "search: what is around a searched model (monte_carlo, calibration, conformal) is part "
+            "of a study only. Write the values that were chosen under model, and leave search out."
+        )
     inner = getattr(unfitted, "estimator", unfitted)  # of a search
     if not hasattr(inner, "save"):
         raise ValueError(

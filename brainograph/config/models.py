@@ -31,12 +31,15 @@ from brainograph.config.schema import (
     SubjectGraph,
     TangentBlock,
 )
+from brainograph.estimators.calibration import Calibrated
+from brainograph.estimators.conformal import Conformal
 from brainograph.estimators.kernels import MultipleKernelClassifier
 from brainograph.estimators.population import PopulationGraphClassifier
 from brainograph.estimators.population_network import PopulationNetworkClassifier
 from brainograph.estimators.settings import Training
 from brainograph.estimators.subject import SubjectGraphClassifier, SubjectGraphRegressor
 from brainograph.estimators.transductive import TransductiveClassifier
+from brainograph.estimators.uncertainty import MonteCarloDropout
 from brainograph.io.volumes import Volumes
 from brainograph.model_selection.controls import (
     NETWORK_CONTROLS,
@@ -63,7 +66,16 @@ __all__ = ["edge_phenotypes", "make_features", "make_model", "make_models"]
 
 def make_model(experiment: Experiment, *, memory: str | None = None) -> BaseEstimator:
     """Return the unfitted model; ``memory`` is a folder that keeps tangent spaces."""
-    return _searched(_make_model(experiment, memory), experiment, memory, name="model")
+    model = _searched(_make_model(experiment, memory), experiment, memory, name="model")
+    for wrapper, settings in (
+        (MonteCarloDropout, experiment.monte_carlo),
+        (Calibrated, experiment.calibration),
+        (Conformal, experiment.conformal),
+    ):
+        if settings is not None:
+            _refuse_number(experiment, wrapper.__name__)
+            model = wrapper(model, **settings.model_dump())
+    return model
 
 
 def _searched(
@@ -94,7 +106,7 @@ def _make_model(experiment: Experiment, memory: str | None) -> BaseEstimator:
     model = experiment.model
     match model:
         case PopulationGraph():
-            _refuse_number(experiment)
+            _refuse_number(experiment, "a population graph")
             features = make_features(experiment.features, memory=memory)
             return PopulationGraphClassifier(features, **model.model_dump(exclude={"kind"}))
         case Linear():
@@ -102,21 +114,21 @@ def _make_model(experiment: Experiment, memory: str | None) -> BaseEstimator:
         case SubjectGraph():
             return _subject_graph(model, number=experiment.target.number)
         case PopulationNetwork():
-            _refuse_number(experiment)
+            _refuse_number(experiment, "a population network")
             return PopulationNetworkClassifier(**_network_settings(model))
         case MultipleKernel():
-            _refuse_number(experiment)
+            _refuse_number(experiment, "a combination of kernels")
             blocks = _blocks(experiment.features, memory)
             return MultipleKernelClassifier(blocks, **model.model_dump(exclude={"kind"}))
         case _:
             assert_never(model)
 
 
-def _refuse_number(experiment: Experiment) -> None:
+def _refuse_number(experiment: Experiment, what: str) -> None:
     if experiment.target.number:
         raise ConfigError(
-            f"target.number: a {experiment.model.kind.replace('_', ' ')} predicts classes. Write "
-            "`model: {kind: linear}` or `model: {kind: subject_graph, network: ...}`."
+            f"target.number: {what} predicts classes. Write `model: {{kind: linear}}` or "
+            "`model: {kind: subject_graph, network: ...}`, without calibration and conformal sets."
         )
 
 

@@ -9,6 +9,7 @@ __all__ = ["Experiment"]
 
 Label = int | str
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+OpenFraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Penalty = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -262,6 +263,29 @@ Model = Annotated[
 ]
 
 
+class Calibration(_Section):
+    """Settings of :class:`~brainograph.estimators.Calibrated`, by its names."""
+
+    method: Literal["temperature", "sigmoid"] = "temperature"
+    validation_fraction: OpenFraction = 0.2
+
+
+class ConformalSets(_Section):
+    """Settings of :class:`~brainograph.estimators.Conformal`, by its names."""
+
+    alpha: OpenFraction = 0.1
+    score: Literal["lac", "aps"] = "lac"
+    by: str | None = None
+    min_confidence: Fraction = 0.0
+    validation_fraction: OpenFraction = 0.3
+
+
+class MonteCarlo(_Section):
+    """Settings of :class:`~brainograph.estimators.MonteCarloDropout`, by its names."""
+
+    n_passes: Count = 20
+
+
 class Search(_Section):
     """Nested search: parameters chosen by an inner cross-validation of the training rows."""
 
@@ -288,7 +312,10 @@ class CrossValidation(_Section):
 
 
 class Experiment(_Section):
-    """One experiment: whose data, which label, which model, how it is judged."""
+    """One experiment: whose data, which label, which model, how it is judged.
+
+    ``monte_carlo``, ``calibration`` and ``conformal`` go around the model, in this order.
+    """
 
     title: str
     cohort: Path
@@ -296,6 +323,9 @@ class Experiment(_Section):
     features: Features = Features()
     model: Model = PopulationGraph()
     search: Search | None = None
+    monte_carlo: MonteCarlo | None = None
+    calibration: Calibration | None = None
+    conformal: ConformalSets | None = None
     cross_validation: CrossValidation = CrossValidation()
     regimes: list[Literal["transductive", "inductive", "single_query"]] = Field(
         default=["transductive"], min_length=1

@@ -227,7 +227,8 @@ def _assemble(
     scores = sorted(name for name in table if name.startswith(("p_", "y_pred", "y_score")))
     table[scores] = table[scores].fillna(0.0)  # a class that no training participant has
     last = [name for name in ("threshold",) if name in table]
-    table = table[[*first, *scores, *last]]
+    sets = sorted(name for name in table if name.startswith("set_"))
+    table = table[[*first, *scores, *last, *sets]]
     return table.astype({"model": str, "regime": str}).reset_index(drop=True)
 
 

@@ -78,11 +78,17 @@ def predict(model: BaseEstimator, cohort: Cohort, task: Task) -> pd.DataFrame:
     """Return what a fitted model says of each participant (S rows).
 
     ``y_score`` is the probability of class 1, ``p_0``, ..., ``p_{K-1}`` are those of K classes and
-    ``y_pred`` is a predicted number.
+    ``y_pred`` is a predicted number. Of a model that predicts sets, ``set_0``, ``set_1``, ...
+    tell which classes are in them.
     """
     if task == "regression":
         return pd.DataFrame({"y_pred": np.asarray(model.predict(cohort), dtype=float)})
     probability = probabilities(model, cohort)
     if task == "binary":
-        return pd.DataFrame({"y_score": probability[:, 1]})
-    return pd.DataFrame(probability, columns=[f"p_{k}" for k in model.classes_])
+        said = pd.DataFrame({"y_score": probability[:, 1]})
+    else:
+        said = pd.DataFrame(probability, columns=[f"p_{k}" for k in model.classes_])
+    if hasattr(model, "predict_set"):
+        sets = model.predict_set(cohort).astype(int)
+        said[[f"set_{k}" for k in model.classes_]] = sets
+    return said

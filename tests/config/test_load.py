@@ -220,5 +220,5 @@ def test_the_training_section_is_the_estimators():
     assert TrainingSettings().model_dump() == Training().get_params()
     parameters = inspect.signature(SubjectGraphClassifier).parameters
     known = set(SubjectGraph.model_fields) - {"kind"}
-    own = {"augmentation", "checkpoint", "log", "tensorboard", "progress"}  # of Python alone
+    own = {"checkpoint", "log", "tensorboard", "progress"}  # of Python alone
     assert known == set(parameters) - own

@@ -15,7 +15,9 @@ from brainograph.config.models import make_model, make_models
 from brainograph.config.schema import Experiment, SubjectGraph
 from brainograph.connectivity import static
 from brainograph.datasets import simulate_cohort
+from brainograph.estimators import SubjectGraphClassifier
 from brainograph.io.volumes import Volumes
+from brainograph.model_selection import cross_validate, repeated_stratified
 
 CONFIGS = {
     path.stem: experiment
@@ -123,3 +125,33 @@ class TestAugmentation:
     def test_a_mistake_is_named(self, named, message):
         with pytest.raises(ConfigError, match=message):
             make_model(parsed({**SUBJECT, "augmentation": named}))
+
+
+class TestAround:
+    """What goes around a model: drawn predictions, calibration, sets."""
+
+    def test_the_order(self):
+        more = {"monte_carlo": {"n_passes": 3}, "calibration": {}, "conformal": {"alpha": 0.2}}
+        model = make_model(parsed(SUBJECT, **more))
+        names = []
+        while not isinstance(model, SubjectGraphClassifier):
+            names.append(type(model).__name__)
+            model = model.estimator
+        assert names == ["Conformal", "Calibrated", "MonteCarloDropout"]
+
+    def test_sets_are_among_the_predictions(self, cohort):
+        linear = {"kind": "linear", "transductive": True}
+        experiment = parsed(linear, conformal={"alpha": 0.2}, controls=["majority"])
+        y = np.arange(24) % 2
+        models = make_models(experiment, cohort)
+        splits = repeated_stratified(cohort, y, n_splits=3, by=[])
+        results = cross_validate(models, cohort, y, splits=splits, regimes=("inductive",))
+        table = results.predictions.groupby("model")[["set_0", "set_1"]]
+        assert table.count().to_dict("index") == {
+            "linear": {"set_0": 24, "set_1": 24}, "majority": {"set_0": 0, "set_1": 0},
+        }  # fmt: skip
+
+    def test_a_number_has_no_sets(self):
+        more = {"conformal": {}, "target": {"column": "age", "number": True}}
+        with pytest.raises(ConfigError, match="Conformal predicts classes"):
+            make_model(parsed(SUBJECT, **more))
