@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,6 +59,8 @@ def test_is_a_dataset_of_pyg():
     assert dataset.num_classes == 2
     assert dataset[0].has_self_loops()
     assert len(dataset.shuffle()) == 12
+    sent = pickle.loads(pickle.dumps(dataset))  # as to the workers of a loader
+    assert sent[3].participant_id == dataset[3].participant_id
     batch = next(iter(DataLoader(dataset, batch_size=4, num_workers=0)))
     hidden = GCNConv(8, 3)(batch.x, batch.edge_index)
     assert global_mean_pool(hidden, batch.batch).shape == (4, 3)
