@@ -203,7 +203,9 @@ def test_every_config_of_a_system_is_in_the_table():
     text = (DOCS / "systems.md").read_text(encoding="utf-8")
     for path in (ROOT / "configs").rglob("*.yaml"):
         name = path.relative_to(ROOT / "configs").as_posix()
-        assert name == "demo.yaml" or f"configs/{name}" in text, f"{name} is in no row of systems.md"
+        assert name == "demo.yaml" or f"configs/{name}" in text, (
+            f"{name} is in no row of systems.md"
+        )
 
 
 def test_every_system_names_code_and_tests_that_are_there():
@@ -225,4 +227,6 @@ def test_reference_names_every_package():
     for path in source.rglob("__init__.py"):
         parts = path.parent.relative_to(source).parts
         if parts and parts[0] != "cli" and parts != ("model_selection", "checks"):
-            assert f"brainograph.{'.'.join(parts)}\n" in text, f"api/index.md lacks {parts}: add a line"
+            assert f"brainograph.{'.'.join(parts)}\n" in text, (
+                f"api/index.md lacks {parts}: add a line"
+            )
