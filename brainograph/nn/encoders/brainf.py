@@ -37,7 +37,8 @@ class BraInf(nn.Module):
     dropout : float
         After attention and feed-forward parts.
     checkpointing : bool
-        Whether the activations of a stage are computed again in the backward pass.
+        Whether the activations of attention and feed-forward parts are computed again in the
+        backward pass.
 
     Notes
     -----
@@ -79,17 +80,15 @@ class BraInf(nn.Module):
     ) -> None:
         super().__init__()
         self.out_channels = out_channels
-        self.checkpointing = checkpointing
         self.patches = nn.Conv3d(in_channels, hidden_channels, patch_size, stride=patch_size)
         self.positions = positions(hidden_channels, [-(-image_size // patch_size)] * 3)
         widths = [hidden_channels * 2**stage for stage in range(num_layers)]
-        self.stages = nn.ModuleList(
-            nn.Sequential(
-                _Merge(widths[stage - 1]) if stage else nn.Identity(),
-                _Layer(width, num_heads * 2**stage, factor, dropout),
-            )
-            for stage, width in enumerate(widths)
-        )
+        self.stages = nn.Sequential()
+        for stage, width in enumerate(widths):
+            if stage:
+                self.stages.append(_Merge(widths[stage - 1]))
+            heads = num_heads * 2**stage
+            self.stages.append(_Layer(width, heads, factor, dropout, checkpointing))
         self.norm = nn.LayerNorm(widths[-1])
         self.linear = nn.Linear(widths[-1], out_channels)
 
@@ -97,9 +96,7 @@ class BraInf(nn.Module):
         """Return features (B, out_channels) of images (B, C, D, H, W)."""
         x = self.patches(patch_padded(image, self.patches.kernel_size))
         x = x + resized_grid(self.positions, tuple(x.shape[2:]))
-        x = x.movedim(1, -1)  # (B, d, h, w, hidden)
-        for stage in self.stages:
-            x = recomputed(stage, x, when=self.checkpointing)
+        x = self.stages(x.movedim(1, -1))  # (B, d, h, w, hidden) to fewer and wider
         return self.linear(self.norm(x.flatten(1, 3)).mean(1))
 
 
@@ -163,8 +160,11 @@ class ProbSparseAttention(nn.Module):
 class _Layer(nn.Module):
     """Attention and a feed-forward part on the patches (B, d, h, w, C) of a volume."""
 
-    def __init__(self, channels: int, num_heads: int, factor: float, dropout: float) -> None:
+    def __init__(
+        self, channels: int, num_heads: int, factor: float, dropout: float, checkpointing: bool
+    ) -> None:
         super().__init__()
+        self.checkpointing = checkpointing
         self.attention = nn.Sequential(
             nn.LayerNorm(channels),
             ProbSparseAttention(channels, num_heads, factor=factor),
@@ -180,8 +180,8 @@ class _Layer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = x.flatten(1, 3)
-        tokens = tokens + self.attention(tokens)
-        tokens = tokens + self.feed_forward(tokens)
+        tokens = tokens + recomputed(self.attention, tokens, when=self.checkpointing)
+        tokens = tokens + recomputed(self.feed_forward, tokens, when=self.checkpointing)
         return tokens.view_as(x)
 
 
