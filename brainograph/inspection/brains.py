@@ -8,6 +8,8 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
@@ -67,7 +69,7 @@ def plot_regions(
     found = summarize(table).set_index("region")["importance"]
     values = found.reindex(regions.index).fillna(0.0)
     if figure is None:
-        figure = plt.figure(figsize=(9, 2.8) if where != "surface" else (9, 5))
+        figure = plt.figure(figsize=(7, 5) if where == "surface" else (9, 2.8))
     if where == "markers":
         _draw_markers(values, regions, figure, title)
         return figure
@@ -140,7 +142,8 @@ def _draw_surface(
     for place, (side, view) in enumerate(
         [("left", "lateral"), ("right", "lateral"), ("left", "medial"), ("right", "medial")]
     ):
-        axes = figure.add_subplot(2, 2, place + 1, projection="3d")
+        corner = (0.45 * (place % 2), 0.46 * (1 - place // 2), 0.45, 0.48)
+        axes: Any = figure.add_axes(corner, projection="3d")
         values = vol_to_surf(
             image, meshes["pial"].parts[side], interpolation="nearest_most_frequent"
         )
@@ -154,8 +157,11 @@ def _draw_surface(
             vmin=0,
             vmax=largest,
             threshold=1e-12,
-            colorbar=place == 3,
+            colorbar=False,
         )
+        axes.set_box_aspect(None, zoom=1.35)
+    scale = ScalarMappable(Normalize(0, largest), "YlOrRd")
+    figure.colorbar(scale, cax=figure.add_axes((0.92, 0.25, 0.02, 0.5)), label="importance")
     if title is not None:
         figure.suptitle(plain(title))
 

@@ -171,17 +171,17 @@ def _tables(
             for level in wanted("region", *(["window"] if by_time else [])):
                 yield f"attention_{level}", attention(model, cohort, level=cast("Any", level))
         case "haufe":
-            edges = haufe_patterns(unwrapped(model)[-1], cohort)
+            edges = haufe_patterns(model, cohort)
             found = {"edge": edges, "region": to_regions(edges)}
             yield from ((f"haufe_{level}", found[level]) for level in wanted("region", "edge"))
         case "neighbors":
-            found = neighbor_influence(unwrapped(model)[-1], cohort, target=target)
+            found = neighbor_influence(model, cohort, target=target)
             yield from (("neighbors", found) for _ in wanted("neighbor"))
         case "phenotypes":
-            found = phenotype_influence(unwrapped(model)[-1], cohort, target=target)
+            found = phenotype_influence(model, cohort, target=target)
             yield from (("phenotypes", found) for _ in wanted("phenotype"))
         case "gnnexplainer":
-            found = explain_graph(unwrapped(model)[-1], cohort, target=target)
+            found = explain_graph(model, cohort, target=target)
             yield from (("gnnexplainer", found) for _ in wanted("neighbor"))
         case _:
             maps = map_images(model, cohort, method=cast("ImageMethod", method), target=target)

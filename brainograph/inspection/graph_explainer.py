@@ -9,7 +9,7 @@ from torch_geometric.nn import MessagePassing
 
 from brainograph.cohort import Cohort
 from brainograph.estimators import PopulationGraphClassifier
-from brainograph.inspection.influence import check_population
+from brainograph.inspection.influence import population_model
 from brainograph.inspection.population_view import listening
 from brainograph.inspection.view import chosen_classes
 
@@ -72,7 +72,7 @@ def explain_graph(
     >>> explain_graph(model, cohort[:1], epochs=3).columns.tolist()
     ['participant_id', 'class', 'neighbor', 'importance']
     """
-    check_population(model)
+    model = population_model(model)
     if not model.num_layers:
         raise ValueError(
             "the model has no graph convolution. Write neighbor_influence(model, cohort), which "

@@ -11,6 +11,7 @@ from torch_geometric.data import Data
 
 from brainograph.cohort import Cohort
 from brainograph.estimators import PopulationGraphClassifier, TransductiveClassifier
+from brainograph.estimators.wrapper import unwrapped
 from brainograph.inspection.feature_places import feature_places
 from brainograph.inspection.linear_view import linear_features, split_linear, weights_of_linear
 from brainograph.inspection.opening import Model
@@ -84,6 +85,7 @@ def haufe_patterns(
         raise ValueError("a pattern is a covariance over participants; give two or more.")
     if weights and features is not None:
         raise ValueError("weights are of the model's own features: leave out features.")
+    *_, model = unwrapped(model)
     given = None if features is None else np.asarray(features.transform(cohort), dtype=float)
     total: np.ndarray | float = 0.0
     count = 0

@@ -13,20 +13,23 @@ from torch_geometric.data import Data
 from brainograph.cohort import Cohort
 from brainograph.estimators import PopulationGraphClassifier
 from brainograph.estimators.member import Member
+from brainograph.estimators.wrapper import unwrapped
 from brainograph.inspection.population_view import listening
 from brainograph.inspection.view import chosen_classes, margin
 from brainograph.nn.adjacency import to_tensor
 
-__all__ = ["check_population", "neighbor_influence", "phenotype_influence"]
+__all__ = ["neighbor_influence", "phenotype_influence", "population_model"]
 
 
-def check_population(model: Any) -> None:
-    """Refuse a model without a population graph."""
+def population_model(model: Any) -> PopulationGraphClassifier:
+    """Return the model, or the one that it is wrapped around; refuse others than populations."""
+    *_, model = unwrapped(model)
     if not isinstance(model, PopulationGraphClassifier):
         raise ValueError(
             f"a {type(model).__name__} joins no participants: there are no neighbours to explain "
             "it by. Write attribute(model, cohort) or occlude(model, cohort)."
         )
+    return model
 
 
 @torch.no_grad()
@@ -79,7 +82,7 @@ def neighbor_influence(
     >>> neighbor_influence(model, cohort[:2], n_neighbors=3).columns.tolist()
     ['participant_id', 'class', 'neighbor', 'weight', 'importance']
     """
-    check_population(model)
+    model = population_model(model)
     codes = torch.from_numpy(chosen_classes(model, cohort, target))
     everybody = [*model.participant_ids_]
     tables = []
@@ -202,7 +205,7 @@ def phenotype_influence(
     >>> phenotype_influence(model, cohort[:1])["phenotype"].tolist()
     ['sex', 'site', 'age', 'all edges']
     """
-    check_population(model)
+    model = population_model(model)
     codes = torch.from_numpy(chosen_classes(model, cohort, target))
     names = [*model._edges().columns, "all edges"]
     total = np.zeros((len(cohort), len(names)))

@@ -13,6 +13,7 @@ from torch import nn
 from brainograph.cohort import Cohort
 from brainograph.estimators import PopulationGraphClassifier, TransductiveClassifier
 from brainograph.estimators.subject_base import SubjectGraph
+from brainograph.estimators.wrapper import unwrapped
 from brainograph.inspection.importances import places_of
 from brainograph.inspection.opening import Model
 from brainograph.inspection.stability import Explain, rank_correlation
@@ -90,6 +91,7 @@ def sanity_check(
         raise ValueError(
             f"randomization must be one of {get_args(Randomization)}, got {randomization!r}."
         )
+    *_, model = unwrapped(model)
     truth = explain(model, cohort)
     layers = _layers(model)
     last = range(len(layers) - 1, -1, -1) if randomization == "cascading" else [0]
@@ -134,6 +136,7 @@ def randomized(model: Model, layers: list[str] | None = None, *, random_state: i
     random_state : int
         Seed.
     """
+    *_, model = unwrapped(model)
     other: Any = copy.copy(model)
     generator = torch.Generator().manual_seed(random_state)
     chosen = set(_layers(model) if layers is None else layers)

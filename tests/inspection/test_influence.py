@@ -3,6 +3,7 @@
 import copy
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -10,11 +11,14 @@ from sklearn.pipeline import make_pipeline
 from torch_geometric.data import Data
 
 from brainograph.datasets import simulate_cohort
-from brainograph.estimators import PopulationGraphClassifier
+from brainograph.estimators import Calibrated, PopulationGraphClassifier
 from brainograph.inspection import (
     explain_graph,
+    haufe_patterns,
     neighbor_influence,
+    occlude,
     phenotype_influence,
+    randomized,
 )
 from brainograph.preprocessing import Edges
 
@@ -122,6 +126,14 @@ def test_gnnexplainer_finds_what_the_prediction_needs(cohort, y):
     assert set(own["neighbor"]) == heard
     again = explain_graph(model, cohort[[0, 35]], epochs=20)
     np.testing.assert_array_equal(again["importance"], neighbors["importance"])
+
+
+def test_what_is_wrapped_is_explained(linear, cohort):
+    wrapped = Calibrated(linear)
+    wrapped.estimator_ = linear
+    for explain in (neighbor_influence, phenotype_influence, haufe_patterns, occlude):
+        pd.testing.assert_frame_equal(explain(wrapped, cohort[:3]), explain(linear, cohort[:3]))
+    assert isinstance(randomized(wrapped), PopulationGraphClassifier)
 
 
 def test_models_without_a_graph_are_refused(linear, cohort, y):
