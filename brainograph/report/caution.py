@@ -12,6 +12,8 @@ from brainograph.report.words import METRICS, listed, number
 __all__ = ["limits", "notes_of_fits", "warn"]
 
 _SMALL = 100
+_LINEAR = {"edges_logistic", "edges_ridge", "tangent_logistic", "tangent_ridge"}
+_NONE = {"phenotype", "motion", "site"}
 
 
 def _apart(scores: pd.DataFrame, target: Target) -> list[str]:
@@ -46,6 +48,18 @@ def _without_brain(scores: pd.DataFrame, target: Target) -> list[str]:
     ]
 
 
+def _missing_controls(verdict: Verdict) -> list[str]:
+    """Say which kind of control was not run, where any was."""
+    run = {str(row["model"]).rpartition(".")[2] for row in verdict.comparisons if row["is_control"]}
+    if not run:
+        return []
+    kinds = {"a linear model on the same brain data": _LINEAR, "a model without brain data": _NONE}
+    lacking = [what for what, names in kinds.items() if not run & names]
+    if not lacking:
+        return []
+    return [f"There is no control of this kind: {listed(lacking)}. Beating the others says less."]
+
+
 def _at_sites(sites: pd.DataFrame, target: Target) -> list[str]:
     """Name the sites where the model fails, or cannot be judged."""
     if target.kind == "regression":
@@ -76,7 +90,7 @@ def warn(
     list of str
     """
     first = verdicts[0]
-    said = [*_apart(scores, target), *_without_brain(scores, target)]
+    said = _missing_controls(first) + _apart(scores, target) + _without_brain(scores, target)
     for other in verdicts[1:]:
         if [r["outcome"] for r in other.comparisons] != [r["outcome"] for r in first.comparisons]:
             said.append(f"The {other.regime} regime gives another verdict. {other.headline}")
