@@ -90,7 +90,7 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
     n_sampled : sequence of int, optional
         Neighbours that are drawn for each labelled participant of a batch, for each of these, and
         so on: ``(10, 5)``. Only they are encoded in a step, so that memory does not grow with the
-        cohort. Graphs are those of the last look at everybody, once an epoch.
+        cohort. Graphs are those of a look at everybody, once an epoch. For joint training.
     pretrained : path, optional
         Folder of a saved model whose weights are taken where name and shape fit: that of the same
         network without one of its modalities, for example.
@@ -420,7 +420,7 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
                 **params,
                 "network": network_class(self.network).__name__,
                 "training": self.training.get_params(),
-                "volumes": None if self.volumes is None else self.volumes.get_params(),
+                "volumes": None if self.volumes is None else self.volumes.settings(),
                 "categorical": list(edges.categorical),
                 "continuous": dict(edges.continuous),
             },
