@@ -10,6 +10,7 @@ from brainograph.cohort import Cohort
 from brainograph.estimators.calibration import Calibrated
 from brainograph.estimators.conformal import Conformal
 from brainograph.estimators.neighborhood import Neighborhood
+from brainograph.estimators.subject_base import SubjectGraph
 from brainograph.estimators.training_summary import TrainingSummary
 from brainograph.estimators.uncertainty import draws_differ, uncertainty
 from brainograph.estimators.wrapper import unwrapped
@@ -52,8 +53,9 @@ def prediction_table(
         Of a classifier: ``probability`` of the second of two classes, or one column a class;
         ``calibrated_probability`` where the model is calibrated; ``prediction`` (missing where it
         abstains), ``abstains``, and of a conformal model ``prediction_set``; ``regime``;
-        ``entropy`` and, of several members or passes, ``mutual_information`` (nats); ``nearest``
-        and ``nearest_distance``; ``silent_regions``, ``connectivity_distance`` and ``warnings``.
+        ``entropy`` and, of several members or passes, ``mutual_information`` (nats);
+        ``contribution_NAME`` of each modality that a network fuses; ``nearest`` and
+        ``nearest_distance``; ``silent_regions``, ``connectivity_distance`` and ``warnings``.
         Of a regressor: ``prediction``, of several members their ``deviation``, ``warnings``.
 
     Raises
@@ -84,6 +86,7 @@ def prediction_table(
     if not is_regressor(model) and len(cohort):
         samples = _samples(model, cohort, n_passes, random_state)
         table = table.join(uncertainty(samples, cohort).round(6))
+        table = table.join(_contributions(unwrapped(model)[-1], cohort))
     warned = pd.DataFrame({"warnings": ""}, index=table.index)
     if summary is not None:
         warned = summary.compare(cohort)
@@ -130,6 +133,14 @@ def _numbers(model: Any, cohort: Cohort) -> pd.DataFrame:
         outputs = np.stack(model._outputs(cohort))[:, :, 0]
         table["deviation"] = model.scale_ * outputs.std(axis=0)
     return table
+
+
+def _contributions(model: Any, cohort: Cohort) -> pd.DataFrame:
+    """Return what each modality weighed, of a network that fuses some."""
+    network = model.networks_[0] if isinstance(model, SubjectGraph) else None
+    if not hasattr(network, "contributions"):
+        return pd.DataFrame(index=cohort.phenotype.index)
+    return model.contributions(cohort).add_prefix("contribution_").round(6)
 
 
 def _samples(model: Any, cohort: Cohort, n_passes: int, random_state: int) -> np.ndarray:

@@ -265,7 +265,7 @@ class SubjectGraph(BaseEstimator):
             "training": self.training.get_params(),
             "phenotypes": list(self.phenotypes),
             "standardize": self.standardize,
-            "volumes": self.volumes and replace(self.volumes, cache=None).get_params(),
+            "volumes": self.volumes and replace(self.volumes, cache=None).settings(),
             "pretrained": None if self.pretrained is None else str(self.pretrained),
             "freeze": list(self.freeze),
             "head": self.head,
@@ -318,6 +318,42 @@ class SubjectGraph(BaseEstimator):
         said = [ask(network, data.batch(part)).double().cpu().numpy() for part in rows]
         return np.concatenate(said) if said else np.zeros((0, self._n_outputs))
 
+    @property
+    def networks_(self) -> list[nn.Module]:
+        """The trained networks, one for each member."""
+        check_is_fitted(self, "_members")
+        return self._members
+
+    def contributions(self, cohort: Cohort) -> pd.DataFrame:
+        """Return how much each modality weighed in each prediction.
+
+        Parameters
+        ----------
+        cohort : Cohort (S)
+            Participants.
+
+        Returns
+        -------
+        DataFrame (S, M)
+            By participant and modality; each row sums to 1, and what a participant lacks is 0.
+            The mean over the members. Weights inside the network, not causes.
+
+        Raises
+        ------
+        ValueError
+            If the network fuses no modalities.
+        """
+        check_is_fitted(self, "_members")
+        network: Any = self._members[0]
+        if not hasattr(network, "contributions"):
+            raise ValueError(
+                f"a {type(network).__name__} fuses no modalities. Contributions are those of "
+                "GraphImagingNet; see brainograph.inspection for other networks."
+            )
+        said = self._outputs(cohort, ask=lambda one, batch: one.contributions(batch))
+        shares = np.mean(said, axis=0).reshape(len(cohort), len(network.modalities))
+        return pd.DataFrame(shares, cohort.phenotype.index, list(network.modalities))
+
     def embed(self, cohort: Cohort) -> np.ndarray:
         """Return what the members give to their last linear layers, side by side (S, F).
 
@@ -359,7 +395,7 @@ class SubjectGraph(BaseEstimator):
                 **params,
                 "network": network,
                 "training": self.training.get_params(),
-                "volumes": self.volumes and replace(self.volumes, cache=None).get_params(),
+                "volumes": self.volumes and replace(self.volumes, cache=None).settings(),
             },
             "regions": self.region_names_,
             "participants": self.participant_ids_,

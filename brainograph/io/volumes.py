@@ -110,7 +110,7 @@ class Volumes:
     >>> volumes = Volumes(spacing=2.0, shape=(6, 6, 6))
     >>> volumes.read(path).shape, volumes.record(path)["orientation"]
     ((6, 6, 6), 'LAS')
-    >>> Volumes(**volumes.get_params()) == volumes
+    >>> Volumes(**volumes.settings()) == volumes
     True
     """
 
@@ -131,7 +131,7 @@ class Volumes:
                 object.__setattr__(self, name, os.fspath(getattr(self, name)))
         _check(self)
 
-    def get_params(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """Return the settings as JSON or YAML take them; ``Volumes(**params)`` is the same."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
@@ -189,7 +189,7 @@ class Volumes:
         files = [_identity(path)]
         if self.mask not in ("auto", None):
             files.append(_identity(self.mask))
-        facts = [_FORMAT, replace(self, cache=None).get_params(), files]
+        facts = [_FORMAT, replace(self, cache=None).settings(), files]
         return hashlib.sha256(json_text(facts).encode()).hexdigest()[:32]
 
 

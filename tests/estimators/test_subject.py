@@ -316,3 +316,33 @@ def test_a_regressor_is_saved_and_refuses_what_it_cannot_use(cohort, tmp_path):
         clone(model).set_params(training__balanced=True).fit(cohort, age)
     with pytest.raises(ValueError, match=r"y has shape \(3,\)"):
         model.fit(cohort, [1, 2, 3])
+
+
+class TestContributions:
+    def test_they_sum_to_one_and_what_is_lacking_is_zero(self):
+        cohort = simulate_cohort(n_subjects=20, n_regions=6, n_volumes=(30, 30), random_state=0)
+        matrices = static(cohort.timeseries)
+        blind = matrices.copy()
+        blind[3] = np.nan
+        cohort = cohort.assign(connectivity={"fc": matrices, "other": blind})
+        graphs = {"BrainGCN": {}, "second": {"network": "BrainGCN", "edges": "other"}}
+        model = SubjectGraphClassifier(
+            "GraphImagingNet",
+            params={"graphs": graphs, "channels": 8},
+            training=Training(max_epochs=1),
+            n_members=2,
+            device="cpu",
+        ).fit(cohort, np.arange(20) % 2)
+        shares = model.contributions(cohort)
+        assert shares.columns.tolist() == ["BrainGCN", "second"]
+        assert shares.index.tolist() == cohort.participant_ids
+        np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
+        assert shares["second"].iloc[3] == 0
+        assert (shares["second"].drop(shares.index[3]) > 0).all()
+        assert len(model.networks_) == 2
+
+    def test_a_network_of_one_modality_has_none(self):
+        cohort = simulate_cohort(n_subjects=20, n_regions=6, n_volumes=(30, 30), random_state=0)
+        model = SubjectGraphClassifier(training=Training(max_epochs=1), device="cpu")
+        with pytest.raises(ValueError, match="a MeanMLP fuses no modalities"):
+            model.fit(cohort, np.arange(20) % 2).contributions(cohort)

@@ -6,8 +6,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from sklearn.base import clone
 
 import brainograph.io.volumes as module
+from brainograph.estimators import SubjectGraphClassifier
 from brainograph.io import Volumes
 from brainograph.io.volumes import open_volume
 
@@ -245,7 +247,7 @@ def test_bad_settings(settings, message):
 
 def test_settings_as_yaml_takes_them(tmp_path):
     volumes = Volumes(spacing=[1, 2, 3], shape=[4, 5, 6], mask=tmp_path, cache=tmp_path)
-    params = volumes.get_params()
+    params = volumes.settings()
     assert params["spacing"] == [1.0, 2.0, 3.0]
     assert params["mask"] == str(tmp_path)
     assert Volumes(**params).get_params() == params
@@ -351,3 +353,9 @@ def test_affine_says_where_the_voxels_are(tmp_path):
         voxel = np.argwhere(volumes.read(path) == 8)[0]
         millimetres = np.array(volumes.record(path)["affine"]) @ [*voxel, 1]
         np.testing.assert_allclose(millimetres, affine @ [3, 5, 6, 1])
+
+
+def test_scikit_learn_clones_an_estimator_that_has_them():
+    volumes = Volumes(spacing=4.0, shape=(8, 8, 8))
+    model = clone(SubjectGraphClassifier("ImagingNet", volumes=volumes))
+    assert model.volumes == volumes
