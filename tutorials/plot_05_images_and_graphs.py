@@ -58,7 +58,7 @@ volumes = Volumes(spacing=None, shape=None, mask="auto", normalize="zscore", cac
 there = cohort.images["GM"].notna().to_numpy()
 first = cohort.images["GM"][there & atrophy].iloc[0]
 print(volumes.record(first))
-plot_anat(first, title="Grey matter of a patient", display_mode="z", cut_coords=4)
+picture = plot_anat(first, title="Grey matter of a patient", display_mode="z", cut_coords=4)
 # %% [markdown]
 # ## Three networks on the same folds
 #
@@ -98,7 +98,7 @@ results = cross_validate(
 )
 scores = results.scores(n_bootstrap=200)
 print(scores[scores["metric"] == "auc"][["model", "value", "low", "high"]].round(2).to_string())
-plot_models(scores)
+axes = plot_models(scores)
 # %% [markdown]
 # Both branches find their half and are blind for the other; fused, they see both. The intervals of
 # the differences are over participants; two folds are too few for the test over folds.
@@ -128,7 +128,7 @@ for row, (name, group) in enumerate(shown.groupby("kind")):
     spread = np.linspace(-0.15, 0.15, len(group))
     axes.scatter(group["GM"], row + spread, s=14, color=ORANGE if "tissue" in name else BLUE)
 axes.set_yticks(range(shown["kind"].nunique()), sorted(shown["kind"].unique()))
-axes.set_xlabel("weight of the image")
+_ = axes.set_xlabel("weight of the image")
 # %% [markdown]
 # ## Without images
 #
