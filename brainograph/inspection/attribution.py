@@ -59,7 +59,7 @@ def attribute(
         Whose mean stands for no information; by default the labelled participants of a population
         graph, and ``cohort`` elsewhere.
     n_steps : int
-        Steps of the integral.
+        Steps of the integral; one is exact for a linear model.
     width : int (volumes)
         Of a window.
 

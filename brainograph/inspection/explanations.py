@@ -232,7 +232,7 @@ def _pictures(
 ) -> Iterator[tuple[str, Figure]]:
     """Draw what a table is about."""
     places = places_of(table)
-    if places == ["start", "stop"]:
+    if places[:2] == ["start", "stop"]:
         yield "", cast("Figure", plot_attention(table).figure)
         return
     yield "", cast("Figure", plot_ranking(table).figure)

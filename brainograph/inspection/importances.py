@@ -21,6 +21,8 @@ _PLACES = (
 def places_of(table: pd.DataFrame) -> list[str]:
     """Return the columns that say what is important: ``region``, or ``region_a``, ``region_b``, ...
 
+    A ``channel`` comes last.
+
     Raises
     ------
     ValueError
@@ -28,7 +30,7 @@ def places_of(table: pd.DataFrame) -> list[str]:
     """
     for columns in _PLACES:
         if {*columns, "importance"} <= set(table.columns):
-            return columns
+            return [*columns, *(["channel"] if "channel" in table else [])]
     raise ValueError(
         f"the table has the columns {list(table.columns)}. Needed are importance and one of "
         f"{[', '.join(columns) for columns in _PLACES]}, as attribute and occlude return them."

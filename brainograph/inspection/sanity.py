@@ -194,7 +194,9 @@ class _Weights:
 
 def _similarity(truth: pd.DataFrame, other: pd.DataFrame) -> float:
     """Return the mean over participants of the rank correlation of sizes."""
-    keys = [n for n in ("participant_id", "input") if n in truth]
+    # another model may predict another class, which is explained then
+    who = "participant_id" if "participant_id" in truth else "class"
+    keys = [n for n in (who, "input") if n in truth]
     keys += [n for n in places_of(truth) if n not in keys]
     pair = pd.DataFrame(
         {

@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 
 from brainograph.datasets import simulate_cohort
 from brainograph.estimators import SubjectGraphClassifier, Training
-from brainograph.inspection import attention
+from brainograph.inspection import attention, sanity_check, summarize
 from brainograph.preprocessing import Edges
 
 TOPK = {"pooling": "topk", "readout": "mean"}
@@ -57,6 +57,13 @@ def test_channels_of_mstgc(cohort, y):
     lengths = {p: len(s) for p, s in zip(cohort.participant_ids, cohort.timeseries, strict=True)}
     last = windows.groupby("participant_id")["stop"].max()
     assert all(lengths[p] - 10 < stop <= lengths[p] for p, stop in last.items())
+    means = summarize(regions)
+    assert len(means) == 8 * 3
+    dynamic = means[means["channel"] == "dynamic"].set_index("region")["importance"]
+    each = regions[regions["channel"] == "dynamic"].groupby("region", observed=True)["importance"]
+    np.testing.assert_allclose(dynamic[each.mean().index], each.mean(), rtol=1e-6)
+    checked = sanity_check(attention, model, cohort[:4], n_draws=1)
+    assert checked["rank_correlation"].between(-1, 1).all()
     one = attention(model, cohort[3:4])
     mine = regions[regions["participant_id"] == cohort.participant_ids[3]]["importance"]
     np.testing.assert_allclose(one["importance"], mine, rtol=1e-4)
