@@ -79,7 +79,7 @@ print(pd.Series(model.regime(cohort)).value_counts().to_string())
 
 # %%
 history = model.history_.loc[0]
-axes = history.plot(color=[GREY, BLUE], figsize=(5.6, 3))
+axes = history[["loss", "validation"]].plot(color=[GREY, BLUE], figsize=(5.6, 3))
 _ = axes.set(xlabel="epoch", ylabel="loss")
 # %% [markdown]
 # The population graph that it has learnt, by the similarity of its own codes and by phenotypes:
@@ -116,14 +116,15 @@ print(f"newcomers: AUC {roc_auc_score(y[new], together[:, 1]):.2f}")
 # ## Which regions?
 #
 # `selection="l1"` puts a gate on every region and charges for each that is open. The simulation
-# knows which regions are affected:
+# knows which regions are affected. The gates differ by little (look at the axis), in the right order
+# on the whole:
 
 # %%
 scores = model.networks_[0].region_scores().numpy()
 print(f"affected regions have the wider gates: AUC {roc_auc_score(affected, scores):.2f}")
 figure, axes = plt.subplots(figsize=(7, 2.8), layout="constrained")
 ranked = np.argsort(scores)[::-1]
-axes.bar(range(len(ranked)), scores[ranked], color=np.where(affected[ranked], ORANGE, GREY))
+axes.scatter(range(len(ranked)), scores[ranked], color=np.where(affected[ranked], ORANGE, GREY))
 axes.set_xticks(range(len(ranked)), cohort.regions.index[ranked], rotation=90, fontsize=7)
 _ = axes.set_ylabel("gate (orange: affected)")
 # %% [markdown]
