@@ -116,8 +116,8 @@ print(f"newcomers: AUC {roc_auc_score(y[new], together[:, 1]):.2f}")
 # ## Which regions?
 #
 # `selection="l1"` puts a gate on every region and charges for each that is open. The simulation
-# knows which regions are affected. The gates differ by little (look at the axis), in the right order
-# on the whole:
+# knows which regions are affected. The gates differ by little (look at the axis), and on the whole
+# in the right order:
 
 # %%
 scores = model.networks_[0].region_scores().numpy()
