@@ -18,6 +18,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next((path for path in map(shutil.which, BROWSERS) if path), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason=f"none of {BROWSERS} is on PATH")
 
+PATIENCE = 180  # s; a machine that does much else is slow
 WIDTHS = {"desk": 1280, "phone": 390}
 SECTIONS = [
     *("summary", "participants", "methods", "scores", "controls", "sites", "calibration"),
@@ -57,14 +58,16 @@ class Page:
     async def ask(self, method, **params):
         self.number += 1
         await self.socket.send_json({"id": self.number, "method": method, "params": params})
-        while (message := await self.socket.receive_json(timeout=30)).get("id") != self.number:
+        while (message := await self.socket.receive_json(timeout=PATIENCE)).get(
+            "id"
+        ) != self.number:
             self.events.append(message)
         assert "error" not in message, message
         return message["result"]
 
     async def wait_for(self, method):
         while not any(event["method"] == method for event in self.events):
-            self.events.append(await self.socket.receive_json(timeout=30))
+            self.events.append(await self.socket.receive_json(timeout=PATIENCE))
 
     async def run(self, script):
         found = await self.ask("Runtime.evaluate", expression=script)
@@ -159,13 +162,13 @@ def seen(tmp_path_factory):
 
 
 def wait_for_port(file, browser):
-    for _ in range(300):
+    for _ in range(10 * PATIENCE):
         if file.is_file() and file.read_text().strip():
             return int(file.read_text().split()[0])
         if browser.poll() is not None:
             pytest.skip(f"{BROWSER} does not start here (exit status {browser.returncode})")
         time.sleep(0.1)
-    raise TimeoutError(f"{BROWSER} opened no port in 30 s")
+    raise TimeoutError(f"{BROWSER} opened no port in {PATIENCE} s")
 
 
 @pytest.mark.parametrize("width", WIDTHS)
