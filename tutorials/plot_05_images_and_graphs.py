@@ -14,7 +14,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from nilearn.plotting import plot_anat
+from nilearn.image import math_img, mean_img
+from nilearn.plotting import plot_anat, plot_stat_map
 
 from brainograph.connectivity import static
 from brainograph.datasets import simulate_cohort, simulate_images
@@ -26,7 +27,7 @@ from brainograph.model_selection import cross_validate, repeated_stratified
 
 start, workplace = Path.cwd(), tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
 os.chdir(workplace.name)
-BLUE, ORANGE = "#0072B2", "#D55E00"
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#888888"
 
 # %% [markdown]
 # ## A cohort with two kinds of patients
@@ -59,6 +60,16 @@ there = cohort.images["GM"].notna().to_numpy()
 first = cohort.images["GM"][there & atrophy].iloc[0]
 print(volumes.record(first))
 picture = plot_anat(first, title="Grey matter of a patient", display_mode="z", cut_coords=4)
+# %% [markdown]
+# What is planted, as the mean of those patients less the mean of the controls:
+
+# %%
+files = cohort.images["GM"]
+means = [mean_img(files[there & rows].tolist()) for rows in (atrophy, y == 0)]
+picture = plot_stat_map(
+    math_img("a - b", a=means[0], b=means[1]), display_mode="z", cut_coords=4, cmap="RdBu_r"
+)
+
 # %% [markdown]
 # ## Three networks on the same folds
 #
@@ -147,6 +158,19 @@ print(
 )
 table = pd.DataFrame({"kind": kind[test], "with image": with_all, "without": with_graph_only})
 print(table[there[test]].groupby("kind").mean().round(2))
+
+# %%
+figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
+for name, color, marker in (
+    ("control", BLUE, "o"),
+    ("patient, connectivity", GREY, "s"),
+    ("patient, tissue", ORANGE, "^"),
+):
+    rows = table[there[test] & (table["kind"] == name)]
+    axes.scatter(rows["without"], rows["with image"], color=color, marker=marker, s=16, label=name)
+axes.axline((0, 0), slope=1, color="black", linewidth=0.6)
+axes.set(xlabel="probability without the image", ylabel="with it")
+_ = axes.legend(frameon=False, fontsize=8)
 
 # %%
 os.chdir(start)

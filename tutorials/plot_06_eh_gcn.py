@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from brainograph.connectivity import static
 from brainograph.datasets import simulate_cohort
 from brainograph.estimators import PopulationNetworkClassifier, Training
-from brainograph.inspection import plot_models
+from brainograph.inspection import plot_models, plot_roc
 from brainograph.model_selection import cross_validate, repeated_stratified
 from brainograph.preprocessing import Edges
 
@@ -169,5 +169,8 @@ results = cross_validate(models, cohort, y, splits=splits, regimes=("inductive",
 table = results.scores(n_bootstrap=200)
 print(table[table["metric"] == "auc"][["model", "value", "low", "high"]].round(2).to_string())
 axes = plot_models(table)
+
+# %%
+axes = plot_roc(results.predictions)
 # %%
 os.chdir(start)
