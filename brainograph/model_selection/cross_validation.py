@@ -159,6 +159,7 @@ def cross_validate(
         cohort.phenotype[[c for c in _DEMOGRAPHICS if c in cohort.phenotype]],
         cohort.failures,
         _chosen(jobs, outcomes),
+        _histories(jobs, outcomes),
     )
     if folder is not None:
         results.save(folder)
@@ -230,6 +231,22 @@ def _assemble(
     sets = sorted(name for name in table if name.startswith("set_"))
     table = table[[*first, *scores, *last, *sets]]
     return table.astype({"model": str, "regime": str}).reset_index(drop=True)
+
+
+def _histories(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """Return one row for each epoch of each network."""
+    rows = [
+        {
+            "model": job.name,
+            "regime": job.regime,
+            "repeat": job.split.repeat,
+            "fold": job.split.fold,
+            **epoch,
+        }
+        for job, outcome in zip(jobs, outcomes, strict=True)
+        for epoch in outcome.history or ()
+    ]
+    return pd.DataFrame(rows)
 
 
 def _chosen(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> pd.DataFrame:

@@ -35,18 +35,20 @@ _INNER_SPLITS = 5
 class Outcome:
     """Predictions of one fold, the warnings that were given, and how long it took (s).
 
-    ``chosen`` holds the ``params`` and the inner ``score`` of a model that is a search.
+    ``chosen`` holds the ``params`` and the inner ``score`` of a model that is a search, and
+    ``history`` the losses of a network by member and epoch.
     """
 
     table: pd.DataFrame
     notes: list[str]
     seconds: float
     chosen: dict[str, Any] | None = None
+    history: list[dict[str, float]] | None = None
 
     def save(self, file: Path) -> None:
         """Write the outcome; the table last, since it says that the fold is done."""
         rest = {"notes": self.notes, "seconds": self.seconds, "chosen": self.chosen}
-        write_json(rest, file.with_suffix(".json"))
+        write_json(rest | {"history": self.history}, file.with_suffix(".json"))
         write_tsv(self.table, file)
 
     @classmethod
@@ -92,7 +94,8 @@ class Job:
         predicted.insert(3, "repeat", self.split.repeat)
         predicted.insert(4, "fold", self.split.fold)
         notes = [str(warning.message) for warning in caught]
-        return Outcome(predicted, notes, round(time.perf_counter() - clock, 3), _chosen(model))
+        seconds = round(time.perf_counter() - clock, 3)
+        return Outcome(predicted, notes, seconds, _chosen(model), _history(model))
 
     def _fit(self, cohort: Cohort, y: np.ndarray, train: np.ndarray) -> BaseEstimator:
         """Fit on the training labels; the others are hidden, or their participants absent."""
@@ -151,6 +154,17 @@ def _chosen(model: BaseEstimator) -> dict[str, Any] | None:
     if not hasattr(model, "best_params_"):
         return None
     return {"params": model.best_params_, "score": float(model.best_score_)}
+
+
+def _history(model: Any) -> list[dict[str, float]] | None:
+    """Return the losses of a network, also of one inside a search or a wrapper."""
+    while not hasattr(model, "history_"):
+        model = getattr(model, "best_estimator_", getattr(model, "estimator_", None))
+        if model is None:
+            return None
+    table = model.history_.reset_index()
+    known = [name for name in ("member", "epoch", "loss", "validation") if name in table]
+    return table[known].round(6).astype(object).where(table[known].notna(), None).to_dict("records")
 
 
 def _with_regime(predicted: pd.DataFrame, regime: np.ndarray | str) -> pd.DataFrame:

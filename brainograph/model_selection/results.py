@@ -38,6 +38,9 @@ class Results:
     chosen : DataFrame
         ``model``, ``regime``, ``repeat``, ``fold``, ``parameter``, ``value`` (text) and
         ``inner_score``: what searches chose, one row for each parameter and fold.
+    histories : DataFrame
+        ``model``, ``regime``, ``repeat``, ``fold``, ``member``, ``epoch``, ``loss`` and, where
+        training was stopped by it, ``validation``: of networks, one row for each epoch.
     """
 
     predictions: pd.DataFrame
@@ -46,6 +49,7 @@ class Results:
     participants: pd.DataFrame = field(default_factory=pd.DataFrame)
     failures: pd.DataFrame = field(default_factory=pd.DataFrame)
     chosen: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CHOSEN))
+    histories: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def scores(self, *, by: str | None = None, n_bootstrap: int = 1000) -> pd.DataFrame:
         """Return the metrics of every model, with intervals; see :func:`brainograph.metrics.score`.
@@ -96,7 +100,7 @@ class Results:
         return pd.DataFrame(rows, columns=[*keys, "searches", "chosen", "median", "low", "high"])
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write ``predictions.tsv``, ``metrics.tsv``, ``splits.json`` and ``provenance.json``."""
+        """Write the tables, ``splits.json`` and ``provenance.json``."""
         folder = Path(folder)
         self.splits.save(folder / "splits.json")
         write_tsv(self.predictions, folder / "predictions.tsv")
@@ -108,6 +112,8 @@ class Results:
         write_tsv(self.failures, folder / "failures.tsv")
         if len(self.chosen):
             write_tsv(self.chosen, folder / "search.tsv")
+        if len(self.histories):
+            write_tsv(self.histories, folder / "histories.tsv")
         write_json(dict(self.provenance), folder / "provenance.json")
         return folder
 
@@ -128,6 +134,7 @@ class Results:
                     f"`brainograph crossval CONFIG {folder}`; an interrupted run goes on with "
                     "the same command."
                 )
+        histories = folder / "histories.tsv"
         return cls(
             read_tsv(folder / "predictions.tsv"),
             Splits.load(folder / "splits.json"),
@@ -135,6 +142,7 @@ class Results:
             read_tsv(folder / "participants.tsv", index="participant_id"),
             read_tsv(folder / "failures.tsv"),
             _read_chosen(folder / "search.tsv"),
+            read_tsv(histories) if histories.is_file() else pd.DataFrame(),
         )
 
 

@@ -207,6 +207,14 @@ def _evaluation(contents: Contents, people: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def _of_main(histories: pd.DataFrame | None, main: str) -> pd.DataFrame | None:
+    """Return the training curves of the main model; a table without models is its own."""
+    if histories is None or "model" not in histories:
+        return histories
+    own = histories[histories["model"] == main]
+    return own if len(own) else None
+
+
 def _page(contents: Contents) -> dict[str, Any]:
     """Return everything that the template shows."""
     provenance, target = contents.provenance, contents.target
@@ -221,8 +229,9 @@ def _page(contents: Contents) -> dict[str, Any]:
     )
     page = _evaluation(contents, people)
     page["figures"] |= _pictures_of_people(people, target)
-    if contents.histories is not None and {"loss", "validation"} & set(contents.histories):
-        page["figures"]["training"] = draw("training", partial(plot_training, contents.histories))
+    histories = _of_main(contents.histories, contents.main)
+    if histories is not None and {"loss", "validation"} & set(histories):
+        page["figures"]["training"] = draw("training", partial(plot_training, histories))
     run = _run(contents, people)
     shown = explained(contents.explanations)
     empty = {

@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from brainograph.datasets import simulate_cohort
-from brainograph.estimators import PopulationGraphClassifier
+from brainograph.estimators import Calibrated, PopulationGraphClassifier
 from brainograph.model_selection import (
     Results,
     cross_validate,
@@ -286,3 +286,17 @@ def test_the_threshold_is_chosen_on_training_participants(cohort, y, splits):
     rows = cohort.locate(first.test)
     turned[rows] = 1 - turned[rows]
     assert thresholds(turned)[0, 0] == chosen[0, 0]  # its test labels are unknown to it
+
+
+def test_networks_leave_their_training_curves(cohort, y, splits, tmp_path):
+    network = PopulationGraphClassifier(max_epochs=3, n_members=2, device="cpu")
+    linear = make_pipeline(Edges(), LogisticRegression(max_iter=500))
+    models = {"gcn": Calibrated(network), "linear": linear}
+    given = {"splits": splits, "regimes": ("inductive",), "progress": False}
+    made = cross_validate(models, cohort, y, folder=tmp_path / "r", **given)
+    table = Results.load(tmp_path / "r").histories
+    assert set(table["model"]) == {"gcn"}
+    assert len(table) == len(splits) * 2 * table["epoch"].nunique()
+    assert {"loss", "validation", "member"} <= set(table)
+    pd.testing.assert_frame_equal(table, made.histories, check_dtype=False)
+    assert np.isfinite(table[["loss", "validation"]].to_numpy(float)).all()
