@@ -282,15 +282,20 @@ def _grid(table: pd.DataFrame) -> str:
 
 
 def _draw(results: Mapping[str, Results], path: Path) -> None:
-    """Draw the forest plots of all boards side by side."""
+    """Draw the forest plots of all boards, two in a row."""
     scores = {board: one.scores() for board, one in results.items()}
-    n_rows = max((part["metric"] == "auc").sum() for part in scores.values())
-    size = (7.0 * len(scores), 1.4 + 0.34 * n_rows)
-    figure, axes = plt.subplots(1, len(scores), figsize=size, layout="constrained", squeeze=False)
-    for (board, part), one in zip(scores.items(), axes[0], strict=True):
-        plot_models(part, axes=one).set_title(
-            board.replace("__", ", ").replace("_", " "), fontsize=10, loc="left"
-        )
+    aucs = {board: part[part["metric"] == "auc"] for board, part in scores.items()}
+    n_columns = min(2, len(scores))
+    n_rows = -(-len(scores) // n_columns)
+    size = (7.0 * n_columns, n_rows * (1.4 + 0.34 * max(map(len, aucs.values()))))
+    figure, panels = plt.subplots(
+        n_rows, n_columns, figsize=size, layout="constrained", squeeze=False
+    )
+    for (board, part), axes in zip(scores.items(), panels.flat, strict=False):
+        title = board.replace("__", ", ").replace("_", " ")
+        plot_models(part, axes=axes).set_title(title, fontsize=10, loc="left")
+    for axes in panels.flat[len(scores) :]:
+        axes.remove()
     with replace_on_success(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:])
     plt.close(figure)
