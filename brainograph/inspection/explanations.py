@@ -83,7 +83,8 @@ def write_explanations(
     -------
     path
         The folder: ``METHOD_LEVEL.tsv`` (mean over participants), its picture ``.png``,
-        ``participants/METHOD_LEVEL.tsv``, ``maps/*.nii.gz`` and ``explanations.json``.
+        ``participants/METHOD_LEVEL.tsv``, ``maps/*.nii.gz``, ``regions.tsv`` (where they are) and
+        ``explanations.json``.
 
     Raises
     ------
@@ -114,6 +115,7 @@ def write_explanations(
             )
         facts = {"methods": chosen, "tables": written, "n_participants": len(cohort)}
         write_json(facts, part / "explanations.json")
+        write_tsv(shown.rename_axis("region"), part / "regions.tsv", index=True)
     return Path(folder)
 
 

@@ -48,7 +48,7 @@ def new_model(**settings):
 
 def test_a_saved_model_keeps_its_volumes(cohort, tmp_path):
     y = cohort.phenotype["diagnosis"].to_numpy()
-    cached = Volumes(**{**VOLUMES.get_params(), "cache": str(tmp_path / "cache")})
+    cached = Volumes(**{**VOLUMES.settings(), "cache": str(tmp_path / "cache")})
     model = new_model(volumes=cached).fit(cohort, y)
     expected = model.predict_proba(cohort)
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 18

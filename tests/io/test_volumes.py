@@ -250,7 +250,7 @@ def test_settings_as_yaml_takes_them(tmp_path):
     params = volumes.settings()
     assert params["spacing"] == [1.0, 2.0, 3.0]
     assert params["mask"] == str(tmp_path)
-    assert Volumes(**params).get_params() == params
+    assert Volumes(**params).settings() == params
     assert hash(Volumes(shape=[4, 5, 6])) == hash(Volumes(shape=(4, 5, 6)))
 
 
