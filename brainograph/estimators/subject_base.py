@@ -350,7 +350,11 @@ class SubjectGraph(BaseEstimator):
                 f"a {type(network).__name__} fuses no modalities. Contributions are those of "
                 "GraphImagingNet; see brainograph.inspection for other networks."
             )
-        said = self._outputs(cohort, ask=lambda one, batch: one.contributions(batch))
+
+        def ask(one: Any, batch: BrainBatch) -> Tensor:
+            return one.contributions(batch)
+
+        said = self._outputs(cohort, ask=ask)
         shares = np.mean(said, axis=0).reshape(len(cohort), len(network.modalities))
         return pd.DataFrame(shares, cohort.phenotype.index, list(network.modalities))
 
