@@ -30,7 +30,7 @@ from brainograph.model_selection import (
     repeated_stratified,
 )
 from brainograph.report import write_report
-from brainograph.report.verdict import judge
+from brainograph.report import verdicts
 
 start, workplace = Path.cwd(), tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
 os.chdir(workplace.name)
@@ -202,7 +202,7 @@ columns = ["model", "regime", "difference", "low", "high", "p_value"]
 differences[columns].round(3)
 
 # %%
-for verdict in judge(scores, differences, main="population_gcn"):
+for verdict in verdicts(results.predictions, "population_gcn"):
     print(f"{verdict.regime}: {verdict.headline}\n")
 
 # %% [markdown]

@@ -6,10 +6,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from brainograph.report.target import Target
+from brainograph.metrics import compare, score
+from brainograph.metrics.task import read
+from brainograph.report.target import Target, name_target
 from brainograph.report.words import METRICS, interval, listed, number, p_value
 
-__all__ = ["Verdict", "describe_model", "judge"]
+__all__ = ["Verdict", "describe_model", "judge", "verdicts"]
 
 Outcome = Literal["better", "perhaps better", "no better", "worse", "not comparable"]
 
@@ -207,6 +209,37 @@ def _short(controls: list[dict[str, Any]], strongest: str | None, beats_chance: 
     said = f"Beats {len(beaten) or 'none'} of {len(controls)} controls"
     strong = f", and not the strongest ({strongest})"
     return f"{said}{strong}" if beaten and strongest and strongest not in beaten else said
+
+
+def verdicts(predictions: pd.DataFrame, main: str) -> list[Verdict]:
+    """Say what a predictions table shows of its main model, in each of its regimes.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Of :class:`brainograph.model_selection.Results`.
+    main : str
+        Name of the main model.
+
+    Returns
+    -------
+    list of Verdict
+        As :func:`judge`.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> rows = {"participant_id": [f"s{i}" for i in range(40)], "site": "a", "regime": "inductive"}
+    >>> rows |= {"repeat": 0, "fold": np.arange(40) % 4, "y_true": np.arange(40) // 20}
+    >>> good = pd.DataFrame(rows).assign(model="gcn", y_score=np.linspace(0.1, 0.9, 40))
+    >>> poor = pd.DataFrame(rows).assign(model="motion", y_score=rng.uniform(size=40))
+    >>> verdicts(pd.concat([good, poor]), "gcn")[0].regime
+    'inductive'
+    """
+    scores = score(predictions)
+    whole = scores[scores["class"] == "all"] if "class" in scores else scores
+    target = name_target(read(predictions)[0], predictions, {})
+    return judge(whole, compare(predictions, main), main=main, target=target)
 
 
 def judge(
