@@ -29,8 +29,7 @@ from brainograph.model_selection import (
     leave_one_site_out,
     repeated_stratified,
 )
-from brainograph.report import write_report
-from brainograph.report import verdicts
+from brainograph.report import verdicts, write_report
 
 start, workplace = Path.cwd(), tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
 os.chdir(workplace.name)

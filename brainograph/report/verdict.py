@@ -266,9 +266,9 @@ def judge(
     """
     of_chance = "r2" if target.kind == "regression" else target.headline
     areas = scores[(scores["model"] == main) & (scores["metric"] == of_chance)]
-    verdicts = []
-    for _, score in areas.iterrows():
-        rows = compared[compared["regime"] == score["regime"]]
+    judged = []
+    for _, area in areas.iterrows():
+        rows = compared[compared["regime"] == area["regime"]]
         names = ["model", "difference", "low", "high", "p_value", "q_value"]
         comparisons: list[dict[str, Any]] = []
         for _, row in rows.iterrows():
@@ -278,20 +278,20 @@ def judge(
                 | {"outcome": _outcome(row), "what": what, "is_control": bool(what)}
             )
         controls = [row for row in comparisons if row["is_control"]]
-        chance, beats_chance = _against_chance(main, score, target)
+        chance, beats_chance = _against_chance(main, area, target)
         headlines = scores[scores["metric"] == target.headline]
-        same = headlines[headlines["regime"] == score["regime"]]
+        same = headlines[headlines["regime"] == area["regime"]]
         values = pd.concat([same, headlines]).drop_duplicates("model").set_index("model")["value"]
         strongest = _strongest(controls, values, target)
         beats_all = all(row["outcome"] == "better" for row in controls)
-        verdicts.append(
+        judged.append(
             Verdict(
                 _short(controls, strongest, beats_chance),
                 f"{chance} {_against_all(comparisons)}",
                 _certainty(controls, strongest, values, target),
                 bool(beats_chance and controls and beats_all),
-                str(score["regime"]),
+                str(area["regime"]),
                 tuple(comparisons),
             )
         )
-    return verdicts
+    return judged
