@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from brainograph.cohort import Cohort
+from brainograph.estimators.known_participants import KnownParticipants
 from brainograph.estimators.labels import check_labels
 from brainograph.estimators.persistence import SavedModel, read_model, write_model
 from brainograph.estimators.population_edges import Joined, PopulationEdges
@@ -41,7 +42,7 @@ from brainograph.preprocessing.phenotypes import Phenotypes, check_phenotypes
 __all__ = ["PopulationNetworkClassifier"]
 
 
-class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
+class PopulationNetworkClassifier(KnownParticipants, ClassifierMixin, BaseEstimator):
     """Train encoders of participants together with a network over the population.
 
     ``fit(cohort, y)`` encodes everybody it is given, joins them by phenotypes and by the
@@ -352,21 +353,6 @@ class PopulationNetworkClassifier(ClassifierMixin, BaseEstimator):
     def regimes(self) -> tuple[str, ...]:
         """How unlabelled participants may be predicted: without edges all are strangers."""
         return ("inductive",) if self.combine == "none" else ("transductive", "inductive")
-
-    def regime(self, cohort: Cohort) -> np.ndarray:
-        """Tell how each participant is predicted (S,).
-
-        ``"inductive"`` for a new one, ``"transductive"`` for one who was in ``fit`` without a
-        label, ``"training"`` for one whose label was learnt from.
-        """
-        check_is_fitted(self, "_members")
-        rows = self._rows(cohort)
-        fitted = np.where(self._labelled[rows], "training", "transductive")
-        return np.where(rows >= 0, fitted, "inductive")
-
-    def _rows(self, cohort: Cohort) -> np.ndarray:
-        """Return the row of each participant in the fitted graph, -1 for a new one."""
-        return pd.Index(self.participant_ids_).get_indexer(cohort.participant_ids)
 
     def predict_proba(self, cohort: Cohort) -> np.ndarray:
         """Return the probability of each class (S, K).
