@@ -13,9 +13,11 @@ from brainograph.config.load import ConfigError
 from brainograph.config.models import edge_phenotypes
 from brainograph.config.schema import (
     Block,
+    DeepBlock,
     EdgesBlock,
     Experiment,
     Label,
+    LateFusion,
     MeasuresBlock,
     PhenotypesBlock,
     PopulationGraph,
@@ -38,34 +40,61 @@ def check_cohort(experiment: Experiment, cohort: Cohort) -> None:
     ConfigError
         With one line for each mistake.
     """
+    _refuse(_mistakes(experiment, cohort))
+
+
+def _mistakes(experiment: Experiment, cohort: Cohort) -> list[str]:
+    """Say what is wrong with a model and its features."""
     model = experiment.model
-    edges = edge_phenotypes(model)
-    columns: dict[str, list[str]] = {}
+    if isinstance(model, LateFusion):
+        return [
+            f"model.members.{name}.{mistake}"
+            for name, member in model.members.items()
+            for mistake in _mistakes(experiment.model_copy(update=dict(member)), cohort)
+        ]
     mistakes: list[str] = []
     if isinstance(model, PopulationGraph | PopulationNetwork):
-        columns["model.categorical"] = [name for name in model.categorical if name in edges]
-        columns["model.continuous"] = [name for name in model.continuous if name in edges]
-        mistakes = _leaks("model", edges, model.allow_diagnostic, experiment)
+        edges = edge_phenotypes(model)
+        mistakes += _leaks("model", edges, model.allow_diagnostic, experiment)
+        for key, names in (("categorical", model.categorical), ("continuous", model.continuous)):
+            used = [name for name in names if name in edges]
+            mistakes += _lacking({f"model.{key}": used}, cohort)
     if isinstance(model, SubjectGraph | PopulationNetwork):
-        columns["model.phenotypes"] = model.phenotypes
-        mistakes += _leaks("model", model.phenotypes, model.allow_diagnostic, experiment)
-        if model.parcellation is not None and model.parcellation not in cohort.parcellations:
-            mistakes.append(f"model{_no_parcellation(model.parcellation, cohort)}")
+        mistakes += _of_network("model", model, experiment, cohort)
     for i, block in enumerate(experiment.features.blocks):
-        key = f"features.blocks.{i}"
-        used = {f"{key}.columns": block.columns if isinstance(block, PhenotypesBlock) else []}
-        if block.harmonize is not None:
-            used[f"{key}.harmonize.site"] = [block.harmonize.site]
-            used[f"{key}.harmonize.covariates"] = block.harmonize.covariates
-        allow = isinstance(block, PhenotypesBlock) and block.allow_diagnostic
-        for name, names in used.items():
-            mistakes += _leaks(name, names, allow, experiment)
-        if block.harmonize is not None and block.harmonize.controls is not None:
-            used[f"{key}.harmonize.controls"] = [block.harmonize.controls]
-        columns.update(used)
-        mistakes += [f"{key}{mistake}" for mistake in _lacking_part(block, cohort)]
-    mistakes += _lacking(columns, cohort)
-    _refuse(mistakes)
+        mistakes += _of_block(f"features.blocks.{i}", block, experiment, cohort)
+    return mistakes
+
+
+def _of_network(
+    key: str, model: SubjectGraph | PopulationNetwork, experiment: Experiment, cohort: Cohort
+) -> list[str]:
+    """Say what a network asks for in vain."""
+    mistakes = _leaks(key, model.phenotypes, model.allow_diagnostic, experiment)
+    if model.parcellation is not None and model.parcellation not in cohort.parcellations:
+        mistakes.append(f"{key}{_no_parcellation(model.parcellation, cohort)}")
+    return mistakes + _lacking({f"{key}.phenotypes": model.phenotypes}, cohort)
+
+
+def _of_block(key: str, block: Block, experiment: Experiment, cohort: Cohort) -> list[str]:
+    """Say what a block of features asks for in vain, or gives away."""
+    used: dict[str, list[str]] = {}
+    mistakes: list[str] = []
+    if isinstance(block, PhenotypesBlock):
+        used[f"{key}.columns"] = block.columns
+    if isinstance(block, DeepBlock):
+        used[f"{key}.target"] = [n for n in (block.target,) if n not in ("y", "nothing")]
+        mistakes += _of_network(f"{key}.network", block.network, experiment, cohort)
+    if block.harmonize is not None:
+        used[f"{key}.harmonize.site"] = [block.harmonize.site]
+        used[f"{key}.harmonize.covariates"] = block.harmonize.covariates
+    allow = isinstance(block, PhenotypesBlock) and block.allow_diagnostic
+    for name, names in used.items():
+        mistakes += _leaks(name, names, allow, experiment)
+    if block.harmonize is not None and block.harmonize.controls is not None:
+        used[f"{key}.harmonize.controls"] = [block.harmonize.controls]
+    mistakes += [f"{key}{mistake}" for mistake in _lacking_part(block, cohort)]
+    return mistakes + _lacking(used, cohort)
 
 
 def _lacking_part(block: Block, cohort: Cohort) -> list[str]:

@@ -105,9 +105,10 @@ def _explain(content: Any, mistake: Any) -> str:
 
 
 def _written(loc: Sequence[int | str]) -> list[int | str]:
-    """Return a place as it stands in the file, without the kind of the model."""
+    """Return a place as it stands in the file, without the kinds of models."""
     kinds = {_kind(model) for model in _blocks(PopulationGraph)}
-    return [p for i, p in enumerate(loc) if not (i == 1 and loc[0] == "model" and p in kinds)]
+    above = ("", *loc)
+    return [p for p, parent in zip(loc, above, strict=False) if parent != "model" or p not in kinds]
 
 
 def _keys(parents: Sequence[int | str]) -> list[str]:

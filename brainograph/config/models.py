@@ -6,6 +6,12 @@ from collections.abc import Mapping
 from typing import Any, assert_never
 
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline
@@ -17,10 +23,12 @@ from brainograph.cohort import Cohort
 from brainograph.config.load import ConfigError
 from brainograph.config.schema import (
     Block,
+    DeepBlock,
     EdgesBlock,
     Experiment,
     Features,
     Harmonize,
+    LateFusion,
     Linear,
     MeasuresBlock,
     Model,
@@ -30,10 +38,14 @@ from brainograph.config.schema import (
     PopulationNetwork,
     SubjectGraph,
     TangentBlock,
+    Trees,
 )
 from brainograph.estimators.calibration import Calibrated
 from brainograph.estimators.conformal import Conformal
+from brainograph.estimators.deep_features import DeepFeatures
+from brainograph.estimators.denoising import DenoisingFeatures
 from brainograph.estimators.kernels import MultipleKernelClassifier
+from brainograph.estimators.late_fusion import LateFusionClassifier
 from brainograph.estimators.population import PopulationGraphClassifier
 from brainograph.estimators.population_network import PopulationNetworkClassifier
 from brainograph.estimators.settings import Training
@@ -111,6 +123,8 @@ def _make_model(experiment: Experiment, memory: str | None) -> BaseEstimator:
             return PopulationGraphClassifier(features, **model.model_dump(exclude={"kind"}))
         case Linear():
             return _linear(model, experiment, make_features(experiment.features, memory=memory))
+        case Trees():
+            return _trees(model, experiment, make_features(experiment.features, memory=memory))
         case SubjectGraph():
             return _subject_graph(model, number=experiment.target.number)
         case PopulationNetwork():
@@ -120,6 +134,9 @@ def _make_model(experiment: Experiment, memory: str | None) -> BaseEstimator:
             _refuse_number(experiment, "a combination of kernels")
             blocks = _blocks(experiment.features, memory)
             return MultipleKernelClassifier(blocks, **model.model_dump(exclude={"kind"}))
+        case LateFusion():
+            _refuse_number(experiment, "late fusion")
+            return _late_fusion(model, experiment, memory)
         case _:
             assert_never(model)
 
@@ -144,6 +161,30 @@ def _linear(model: Linear, experiment: Experiment, features: Pipeline) -> BaseEs
     if model.transductive:
         return TransductiveClassifier(features, classifier)
     return Pipeline([("features", features), (model.classifier, classifier)])
+
+
+def _trees(model: Trees, experiment: Experiment, features: Pipeline) -> BaseEstimator:
+    """Return a forest, or boosted trees, on the features."""
+    forest, boosting = (
+        (RandomForestRegressor, HistGradientBoostingRegressor)
+        if experiment.target.number
+        else (RandomForestClassifier, HistGradientBoostingClassifier)
+    )
+    settings = model.model_dump(include={"min_samples_leaf", "random_state"})
+    trees = {
+        "forest": forest(model.n_trees, **settings),
+        "boosting": boosting(max_iter=model.n_trees, **settings),
+    }[model.method]
+    return Pipeline([("features", features), (model.method, trees)])
+
+
+def _late_fusion(model: LateFusion, experiment: Experiment, memory: str | None) -> BaseEstimator:
+    """Return members, each with features of its own, and the rule that fuses them."""
+    members = [
+        (name, _make_model(experiment.model_copy(update=dict(member)), memory))
+        for name, member in model.members.items()
+    ]
+    return LateFusionClassifier(members, **model.model_dump(exclude={"kind", "members"}))
 
 
 def _subject_graph(model: SubjectGraph, *, number: bool) -> BaseEstimator:
@@ -273,6 +314,8 @@ def _scaled_block(block: Block, scale: str, memory: str | None) -> Pipeline:
         steps.append(("scale", BlockScaler()))
     elif scale == "standard" and block.kind != "phenotypes":
         steps.append(("scale", StandardScaler()))
+    if block.denoise is not None:
+        steps.append(("denoise", DenoisingFeatures(**block.denoise.model_dump())))
     return Pipeline(steps)
 
 
@@ -301,5 +344,8 @@ def _block(block: Block, memory: str | None) -> TransformerMixin:
             return Measures(block.names)
         case PhenotypesBlock():
             return Phenotypes(block.columns, allow_diagnostic=block.allow_diagnostic)
+        case DeepBlock():
+            network = _subject_graph(block.network, number=block.number)
+            return DeepFeatures(network, target=block.target)
         case _:
             assert_never(block)

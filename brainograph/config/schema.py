@@ -55,12 +55,25 @@ class Harmonize(_Section):
     n_components: Count | None = None
 
 
+class Denoise(_Section):
+    """Settings of :class:`~brainograph.estimators.denoising.DenoisingFeatures`, by its names."""
+
+    sizes: list[Count] = Field(default=[200, 100, 50], min_length=1)
+    corruption: Fraction = 0.3
+    lr: Positive = 1e-3
+    weight_decay: Penalty = 1e-4
+    max_epochs: Count = 50
+    batch_size: Count = 32
+    random_state: int = 0
+
+
 class _Block(_Section):
-    """What all blocks of features share."""
+    """What all blocks of features share; ``denoise`` learns features of the scaled values."""
 
     weight: Positive = 1.0
     harmonize: Harmonize | None = None
     parcellation: str | None = None
+    denoise: Denoise | None = None
 
 
 class EdgesBlock(_Block):
@@ -91,20 +104,6 @@ class PhenotypesBlock(_Block):
     kind: Literal["phenotypes"]
     columns: list[str]
     allow_diagnostic: bool = False
-
-
-Block = Annotated[
-    EdgesBlock | TangentBlock | MeasuresBlock | PhenotypesBlock, Field(discriminator="kind")
-]
-
-
-class Features(_Section):
-    """From a participant to numbers; fitted on labelled training participants only."""
-
-    blocks: list[Block] = Field(default=[EdgesBlock(kind="edges")], min_length=1)
-    scale: Literal["standard", "block", "none"] = "standard"
-    select: Literal["none", "anova", "ridge_rfe"] = "none"
-    n_features: Count = 2000
 
 
 def _kind(model: Any) -> str:
@@ -154,6 +153,16 @@ class Linear(_Section):
     classifier: Literal["logistic", "ridge", "svm"] = "logistic"
     C: Positive = 1.0
     transductive: bool = False
+
+
+class Trees(_Section):
+    """A random forest or boosted trees of scikit-learn on the features, also for a number."""
+
+    kind: Literal["trees"]
+    method: Literal["forest", "boosting"] = "forest"
+    n_trees: Count = 100
+    min_samples_leaf: Count = 5
+    random_state: int = 0
 
 
 class TrainingSettings(_Section):
@@ -212,6 +221,42 @@ class SubjectGraph(_Section):
     random_state: int = 0
 
 
+class DeepBlock(_Block):
+    """What a network hands to its last layer, by :class:`~brainograph.estimators.DeepFeatures`.
+
+    ``network`` is as a model of kind ``subject_graph``. It learns the labels (``target: y``),
+    ``nothing`` where it pretrains without, or a phenotype: its classes, or its ``number``.
+    """
+
+    kind: Literal["deep"]
+    network: SubjectGraph
+    target: str = "y"
+    number: bool = False
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.parcellation is not None:
+            raise ValueError("parcellation stands under network, not beside it")
+        if self.number and self.target in ("y", "nothing"):
+            raise ValueError("number: true is for a target that is a phenotype")
+        return self
+
+
+Block = Annotated[
+    EdgesBlock | TangentBlock | MeasuresBlock | PhenotypesBlock | DeepBlock,
+    Field(discriminator="kind"),
+]
+
+
+class Features(_Section):
+    """From a participant to numbers; fitted on labelled training participants only."""
+
+    blocks: list[Block] = Field(default=[EdgesBlock(kind="edges")], min_length=1)
+    scale: Literal["standard", "block", "none"] = "standard"
+    select: Literal["none", "anova", "ridge_rfe"] = "none"
+    n_features: Count = 2000
+
+
 class PopulationNetwork(_Section):
     """Settings of :class:`~brainograph.estimators.PopulationNetworkClassifier`, by its names.
 
@@ -253,14 +298,36 @@ class MultipleKernel(_Section):
     C: Positive = 1.0
 
 
-Model = Annotated[
+Single = (
     Annotated[PopulationGraph, Tag("population_graph")]
     | Annotated[Linear, Tag("linear")]
     | Annotated[SubjectGraph, Tag("subject_graph")]
     | Annotated[PopulationNetwork, Tag("population_network")]
-    | Annotated[MultipleKernel, Tag("multiple_kernel")],
-    Discriminator(_kind),
-]
+    | Annotated[MultipleKernel, Tag("multiple_kernel")]
+    | Annotated[Trees, Tag("trees")]
+)
+
+
+class Member(_Section):
+    """One of several models whose decisions are fused, with features of its own."""
+
+    features: Features = Features()
+    model: Annotated[Single, Discriminator(_kind)]
+
+
+class LateFusion(_Section):
+    """Settings of :class:`~brainograph.estimators.LateFusionClassifier`, by its names."""
+
+    kind: Literal["late_fusion"]
+    members: dict[str, Member] = Field(min_length=1)
+    how: Literal["max", "mean", "product", "weighted", "stacking"] = "weighted"
+    n_splits: Annotated[int, Field(ge=2)] = 5
+    temperature: Positive = 0.1
+    penalty: Penalty = 0.1
+    random_state: int = 0
+
+
+Model = Annotated[Single | Annotated[LateFusion, Tag("late_fusion")], Discriminator(_kind)]
 
 
 class Calibration(_Section):

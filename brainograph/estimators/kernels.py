@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from brainograph.cohort import Cohort
 from brainograph.estimators.labels import check_labels
+from brainograph.estimators.nested_params import nested_params
 from brainograph.estimators.persistence import SavedModel, read_model, write_model
 from brainograph.estimators.probabilities import probabilities
 from brainograph.preprocessing.inputs import check_regions
@@ -108,6 +109,11 @@ class MultipleKernelClassifier(ClassifierMixin, BaseEstimator):
         self.weights = weights
         self.classifier = classifier
         self.C = C
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the settings, and where ``deep`` those of each block as ``name__setting``."""
+        params = super().get_params(deep=deep)
+        return params | nested_params(self.blocks) if deep else params
 
     def fit(self, cohort: Cohort, y: ArrayLike) -> Self:
         """Learn weights and classifier from the labelled participants.

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from brainograph.cohort import Cohort
 from brainograph.estimators.labels import check_labels
+from brainograph.estimators.nested_params import nested_params
 from brainograph.estimators.persistence import SavedModel, read_model, write_model
 from brainograph.estimators.probabilities import probabilities
 from brainograph.files import replace_on_success
@@ -96,6 +97,11 @@ class LateFusionClassifier(ClassifierMixin, BaseEstimator):
         self.temperature = temperature
         self.penalty = penalty
         self.random_state = random_state
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the settings, and where ``deep`` those of each member as ``name__setting``."""
+        params = super().get_params(deep=deep)
+        return params | nested_params(self.members) if deep else params
 
     def fit(self, cohort: Cohort, y: ArrayLike) -> Self:
         """Learn from the labelled participants.

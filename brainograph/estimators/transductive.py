@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from brainograph.cohort import Cohort
+from brainograph.estimators.deep_features import DeepFeatures
 from brainograph.estimators.known_participants import KnownParticipants
 from brainograph.estimators.labels import check_labels
 from brainograph.estimators.persistence import SavedModel, read_model, write_model
@@ -121,10 +122,14 @@ class TransductiveClassifier(KnownParticipants, ClassifierMixin, BaseEstimator):
 
     def _fit_features(self, cohort: Cohort, labels: np.ndarray) -> np.ndarray:
         """Fit without labels and return (S, F); labels only tell whether a covariate is them."""
-        for step in [self.features, *self.features.get_params().values()]:
+        steps = [self.features, *self.features.get_params().values()]
+        networks = [step.estimator for step in steps if isinstance(step, DeepFeatures)]
+        for step in steps:
             if isinstance(step, Harmonized):
                 check_against_labels(cohort.phenotype, step.covariates, labels)
-            if _needs_labels(step):
+            if isinstance(step, DeepFeatures) and step.target in cohort.phenotype:
+                check_against_labels(cohort.phenotype, (step.target,), labels)
+            if _needs_labels(step) and not any(step is one for one in networks):
                 raise _no_labels(f"{type(step).__name__}.fit(X, y)")
         try:
             return np.asarray(self.features_.fit_transform(cohort, None))

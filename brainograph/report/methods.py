@@ -43,6 +43,8 @@ _HEADLINES = {
     "regression": "the mean absolute error",
 }
 _OPTIMIZERS = {"lbfgs": "L-BFGS", "adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
+_WITHOUT_FEATURES = ("subject_graph", "population_network", "late_fusion")
+_TREES = {"forest": "a random forest", "boosting": "gradient boosting"}
 _SHRINKAGE = {"ledoit_wolf": "Ledoit-Wolf", "oas": "oracle approximating"}
 
 
@@ -174,18 +176,34 @@ def _block(block: Mapping[str, Any], cited: _References) -> str:
         said = f"the tangent-space projection{how}{cited.cite('tangent', str(shrinkage))}"
     elif kind == "phenotypes":
         said = f"the phenotypes {', '.join(map(str, _list(block, 'columns')))}"
+    elif kind == "deep":
+        said = _deep(block, cited)
     else:
-        rest = {name: value for name, value in block.items() if name != "kind" and value}
+        rest = {n: value for n, value in block.items() if n not in ("kind", "denoise") and value}
         said = f"{kind} ({_one_line(rest)})" if rest else str(kind)
     harmonize = _object(block, "harmonize")
     method = str(harmonize.get("method", ""))
     if method:
         said += f", where {_HARMONIZED.get(method, method)}{cited.cite(method)}"
+    if sizes := _list(_object(block, "denoise"), "sizes"):
+        said += f", encoded by a denoising autoencoder of {_one_line(sizes)} units"
     return said
 
 
-def _features(features: Mapping[str, Any], cited: _References) -> str:
-    """Say what a participant is described by."""
+def _deep(block: Mapping[str, Any], cited: _References) -> str:
+    """Describe features that a network has learnt."""
+    network, target = str(_object(block, "network").get("network")), block.get("target")
+    learnt = {"y": "the labels", "nothing": "no label"}.get(str(target), str(target))
+    work = cite_network(network)
+    by = cited.cite_works(work) if work else ""
+    return f"the last features of {network}{by}, trained on {learnt}"
+
+
+def _features(settings: Mapping[str, Any], cited: _References) -> str:
+    """Say what a participant is described by, where the model has features."""
+    features = _object(settings, "features")
+    if _object(settings, "model").get("kind") in _WITHOUT_FEATURES:
+        return ""
     blocks = [block for block in _list(features, "blocks") if isinstance(block, Mapping)]
     if not blocks:
         return ""
@@ -262,6 +280,17 @@ def _training(model: Mapping[str, Any]) -> str:
     return f"{said}; {members} networks were averaged." if members != 1 else f"{said}."
 
 
+def _late_fusion(model: Mapping[str, Any], cited: _References) -> str:
+    """Describe models whose decisions are fused, one after the other."""
+    rule = f" (rule: {model['how']})" if "how" in model else ""
+    said = f"The decisions of several models were fused{rule}."
+    for name, member in _object(model, "members").items():
+        if isinstance(member, Mapping):
+            parts = (_model(member, name, cited), _features(member, cited))
+            said += f" Of {name}: {' '.join(filter(None, parts))}"
+    return said
+
+
 def _model(settings: Mapping[str, Any], main: str, cited: _References) -> str:
     """Describe the model and how it was trained."""
     model = _object(settings, "model")
@@ -273,7 +302,13 @@ def _model(settings: Mapping[str, Any], main: str, cited: _References) -> str:
     elif kind == "subject_graph":
         said = _subject(model, cited)
     elif kind == "linear":
-        said = f"The model is linear ({model.get('classifier')}, C = {model.get('C')})."
+        classifier = model.get("classifier", "logistic")
+        said = f"The model is linear ({classifier}, C = {model.get('C', 1.0)})."
+    elif kind == "trees":
+        number = f" of {model['n_trees']} trees" if "n_trees" in model else ""
+        said = f"The model is {_TREES.get(str(model.get('method')), 'a random forest')}{number}."
+    elif kind == "late_fusion":
+        said = _late_fusion(model, cited)
     else:
         said = f"The model is {kind}."
     said += _training(model)
@@ -375,7 +410,7 @@ def write_methods(
     paragraphs = {
         "Participants": _participants(people, target, counts, data, cited),
         "Data": _data(data, cited),
-        "Features": _features(_object(settings, "features"), cited),
+        "Features": _features(settings, cited),
         "Model": f"{_model(settings, models[0], cited)} {_controls(models, models[0], cited)}",
         "Evaluation": f"{_evaluation(scheme, regimes, threshold)} {_statistics(target, cited)}",
         "Software": _software(provenance, version, cited),

@@ -8,8 +8,15 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from brainograph.datasets import simulate_cohort
-from brainograph.estimators import PopulationGraphClassifier, TransductiveClassifier
+from brainograph.estimators import (
+    DeepFeatures,
+    PopulationGraphClassifier,
+    SubjectGraphClassifier,
+    Training,
+    TransductiveClassifier,
+)
 from brainograph.model_selection import cross_validate, leave_one_site_out
+from brainograph.nn.augment import WindowCrop
 from brainograph.preprocessing import (
     MIDA,
     BlockScaler,
@@ -153,6 +160,33 @@ def test_a_covariate_that_is_the_label_is_refused(cohort, y):
     visible = np.where(np.arange(90) < 20, -1, y)
     with pytest.raises(ValueError, match="'q17' tells the label of all 70 labelled participants"):
         TransductiveClassifier(features, LogisticRegression()).fit(known, visible)
+
+
+def deep(target):
+    training = Training(max_epochs=1, validation_fraction=0.0)
+    settings = {"training": training, "augmentation": WindowCrop(), "device": "cpu"}
+    return DeepFeatures(SubjectGraphClassifier("MeanMLP", **settings), target=target)
+
+
+@pytest.mark.parametrize("target", ["nothing", "sex"])
+def test_a_network_may_learn_from_everyone_what_is_no_label(cohort, y, target):
+    visible = np.where(np.arange(90) < 30, -1, y)
+    model = TransductiveClassifier(deep(target), LogisticRegression()).fit(
+        cohort[:60], visible[:60]
+    )
+    seen = model.features_.estimator_.participant_ids_
+    assert set(cohort[:30].participant_ids) & set(seen)
+    assert model.predict_proba(cohort).shape == (90, 2)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [("y", 'target="y" needs labels and there are none'), ("diagnosis", "'diagnosis' tells the")],
+)
+def test_a_network_that_learns_the_label_is_refused(cohort, y, target, message):
+    model = TransductiveClassifier(deep(target), LogisticRegression())
+    with pytest.raises(ValueError, match=message):
+        model.fit(cohort, y)
 
 
 def test_somebody_else_under_a_fitted_id_is_refused(cohort, y):

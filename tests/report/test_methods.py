@@ -93,3 +93,24 @@ def test_a_search_and_odd_settings():
     )
     odd = {"features": {"blocks": "x", "scale": [1]}, "model": {"categorical": 3, "continuous": 4}}
     assert "graph of participants" in methods(odd).paragraphs["Model"]
+
+
+def test_two_stages_and_fused_decisions():
+    network = {"kind": "subject_graph", "network": "BrainNetCNN"}
+    deep = {"kind": "deep", "target": "age", "network": network}
+    blocks = [deep, {"kind": "measures", "names": ["area"], "denoise": {"sizes": [20, 10]}}]
+    features = {"blocks": blocks}
+    trees = {"kind": "trees", "method": "boosting", "n_trees": 50}
+    said = methods({"model": trees, "features": features}).paragraphs
+    assert (
+        "the last features of BrainNetCNN [4], trained on age; and measures (names area)"
+        in (said["Features"])
+    )
+    assert "encoded by a denoising autoencoder of 20, 10 units" in said["Features"]
+    assert "The model is gradient boosting of 50 trees." in said["Model"]
+    members = {"deep": {"model": trees, "features": features}, "scan": {"model": network}}
+    fused = {"kind": "late_fusion", "how": "mean", "members": members}
+    said = methods({"model": fused, "features": {"blocks": [{"kind": "edges"}]}}).paragraphs
+    assert "Features" not in said  # of its own: there are none
+    assert "fused (rule: mean). Of deep: The model is gradient boosting" in said["Model"]
+    assert "Of scan: The model is BrainNetCNN [4], which sees" in said["Model"]
