@@ -17,7 +17,7 @@ import brainograph
 from brainograph import cli
 from brainograph.cli.app import _show_warning
 from brainograph.cohort import Cohort
-from brainograph.connectivity import static
+from brainograph.connectivity import profile_similarity, static
 from brainograph.datasets import simulate_cohort, simulate_fmriprep
 from brainograph.estimators import PopulationGraphClassifier
 
@@ -165,6 +165,29 @@ class TestBuild:
         assert sorted(made.sum((1, 2)).round(3)) == sorted(
             cohort.connectivity["fc"].sum((1, 2)).round(3)
         )
+
+    def test_freesurfer_beside_fmri(self, study, tmp_path, capsys, rng):
+        ids, tables = Cohort.load(study / "cohort").participant_ids, tmp_path / "tables"
+        tables.mkdir()
+        for measure in ("thickness", "area", "volume"):
+            for side in ("lh", "rh"):
+                names = [f"{side}_{region}_{measure}" for region in ("cuneus", "insula")]
+                table = pd.DataFrame(rng.uniform(2, 4, (len(ids), 2)), ids, names)
+                path = tables / f"{side}.{measure}.tsv"
+                table.to_csv(path, sep="\t", index_label=f"{side}.aparc.{measure}")
+        given = ["build", tables, tmp_path / "fs", "--layout", "freesurfer", "--no-aseg"]
+        given += ["--participants", study / "tables" / "participants.tsv"]
+        assert call(capsys, *given, "--connectivity", "fc=correlation")[2].endswith(
+            "SOURCE holds measures: write --connectivity morph=profile\n"
+        )
+        status, out, _ = call(capsys, *given, "--connectivity", "morph=profile")
+        assert status == 0, out
+        both = [f"ho={study / 'cohort'}", f"aparc={tmp_path / 'fs'}"]
+        assert call(capsys, "merge", tmp_path / "both", *both)[0] == 0
+        aparc = Cohort.load(tmp_path / "both").parcellations["aparc"]
+        profiles = np.stack([aparc.measures[m][3] for m in ("thickness", "area", "volume")], axis=1)
+        expected = profile_similarity(profiles)
+        np.testing.assert_allclose(aparc.connectivity["morph"][3], expected, atol=1e-5)
 
     def test_cpac_says_by_reason_who_was_not_read(self, tmp_path, capsys, rng):
         folder = tmp_path / "ABIDE_pcp" / "cpac" / "filt_noglobal"

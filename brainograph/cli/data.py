@@ -7,6 +7,7 @@ import typer
 
 from brainograph.cli.app import Jobs, app, refuse_occupied, say
 from brainograph.cli.reading import (
+    Aseg,
     Atlas,
     AtlasImage,
     AtlasNames,
@@ -14,7 +15,9 @@ from brainograph.cli.reading import (
     Contents,
     HashIds,
     IdColumn,
+    IdPattern,
     Layout,
+    Parcellation,
     Participants,
     Runs,
     Salt,
@@ -53,9 +56,15 @@ def build(
     confounds: Confounds = None,
     runs: Runs = None,
     contents: Contents = None,
+    parcellation: Parcellation = None,
+    id_pattern: IdPattern = None,
+    aseg: Aseg = None,
     connectivity: Annotated[
         list[str] | None,
-        typer.Option(help="Matrices to compute, NAME=KIND. Repeatable. [fc=correlation]"),
+        typer.Option(
+            help="Matrices to compute, NAME=KIND. Repeatable. [fc=correlation] KIND profile "
+            "compares the regions' measures (freesurfer)."
+        ),
     ] = None,
     shrinkage: Annotated[
         list[str] | None,
@@ -71,17 +80,22 @@ def build(
     """Read scans or series and write a cohort. A build that was interrupted goes on."""
     import shutil
 
-    from brainograph.io.connect import connect
+    from brainograph.io.connect import connect, connect_profiles
 
     refuse_occupied(cohort, "cohort.json", overwrite=overwrite)
     kinds, shrunk = _kinds(connectivity), _shrinkage(shrinkage)
     work_dir = cohort.resolve().with_name(f".{cohort.resolve().name}.build")
     made = read_scans(source, layout, given_options(context), jobs, work_dir)
-    if connectivity and made.timeseries is None:
-        raise ValueError("--connectivity is computed from series, and SOURCE holds matrices.")
+    profiles = [name for name, kind in kinds.items() if kind == "profile"]
+    if len(profiles) < len(kinds) and connectivity and made.timeseries is None:
+        there = "measures: write --connectivity morph=profile" if made.measures else "matrices."
+        raise ValueError(f"--connectivity is computed from series, and SOURCE holds {there}")
     try:
         if made.timeseries is not None:
-            made = connect(made, kinds, shrinkage=shrunk, n_jobs=jobs)
+            of_series = {name: kinds[name] for name in kinds if name not in profiles}
+            made = connect(made, of_series, shrinkage=shrunk, n_jobs=jobs)
+        for name in profiles:
+            made = connect_profiles(made, name)
         made = with_hashed_ids(made, hash_ids, salt)
         made.save(cohort, overwrite=overwrite)
     except (ValueError, OSError) as error:
@@ -98,10 +112,11 @@ def _kinds(connectivity: list[str] | None) -> dict[str, "Kind"]:
     from brainograph.connectivity.static import Kind
 
     kinds = dict(item.partition("=")[::2] for item in connectivity or ["fc=correlation"])
-    wrong = {name: kind for name, kind in kinds.items() if kind not in get_args(Kind)}
+    allowed = (*get_args(Kind), "profile")
+    wrong = {name: kind for name, kind in kinds.items() if kind not in allowed}
     if wrong:
         raise ValueError(
-            f"--connectivity takes NAME=KIND with KIND one of {get_args(Kind)}, got {wrong}. "
+            f"--connectivity takes NAME=KIND with KIND one of {allowed}, got {wrong}. "
             "Write for example --connectivity fc=correlation"
         )
     return cast(dict[str, "Kind"], kinds)

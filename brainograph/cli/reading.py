@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from brainograph.cohort import Cohort
 
 __all__ = [
+    "Aseg",
     "Atlas",
     "AtlasImage",
     "AtlasNames",
@@ -17,7 +18,9 @@ __all__ = [
     "Contents",
     "HashIds",
     "IdColumn",
+    "IdPattern",
     "Layout",
+    "Parcellation",
     "Participants",
     "Runs",
     "Salt",
@@ -37,6 +40,7 @@ class Layout(StrEnum):
     cpac = "cpac"
     xcpd = "xcpd"
     tables = "tables"
+    freesurfer = "freesurfer"
 
 
 Atlas = Annotated[
@@ -53,6 +57,15 @@ Participants = Annotated[
 ]
 IdColumn = Annotated[
     str | None, typer.Option(help="Column of the participants' ids in that table.")
+]
+IdPattern = Annotated[
+    str | None, typer.Option(help="freesurfer: what finds the id in a row's name: '[0-9]{7}$'.")
+]
+Parcellation = Annotated[
+    str | None, typer.Option(help="freesurfer: aparc, aparc.a2009s ..., where there are several.")
+]
+Aseg = Annotated[
+    bool | None, typer.Option("--aseg/--no-aseg", help="freesurfer: with or without aseg tables.")
 ]
 Strategy = Annotated[str | None, typer.Option(help="cpac: folder such as filt_noglobal.")]
 Task = Annotated[str | None, typer.Option(help="fmriprep, xcpd: BIDS task.")]
@@ -80,7 +93,7 @@ Salt = Annotated[
 
 _READING = (
     "atlas", "atlas_names", "atlas_image", "participants", "id_column", "strategy", "task", "space",
-    "confounds", "runs", "contents",
+    "confounds", "runs", "contents", "parcellation", "id_pattern", "aseg",
 )  # fmt: skip
 
 
@@ -115,7 +128,8 @@ def read_scans(
     needed = [n for n in ("atlas",) if n in known and known[n].default is inspect.Parameter.empty]
     if set(needed) - set(options):
         raise ValueError(f"--layout {layout.value} needs --atlas NAME (or a label image).")
-    return read(source, **options, n_jobs=jobs, work_dir=work_dir)
+    parallel = {"n_jobs": jobs, "work_dir": work_dir}
+    return read(source, **options, **{k: v for k, v in parallel.items() if k in known})
 
 
 def with_hashed_ids(cohort: "Cohort", wanted: bool, salt: str | None) -> "Cohort":

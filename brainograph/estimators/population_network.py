@@ -216,6 +216,7 @@ class PopulationNetworkClassifier(KnownParticipants, ClassifierMixin, BaseEstima
         self.region_names_ = cohort.regions.index.tolist()
         self._labelled = labels != -1
         self._image_shapes: dict[str, list[int]] = {}
+        self._other_regions: dict[str, list[str]] = {}
         target = np.where(labels == -1, -1, np.searchsorted(self.classes_, labels))
         seeds = np.random.SeedSequence(self.random_state).generate_state(self.n_members).tolist()
         self._members = [self._train_member(cohort, target, edges, seed) for seed in seeds]
@@ -278,6 +279,7 @@ class PopulationNetworkClassifier(KnownParticipants, ClassifierMixin, BaseEstima
             take_weights(network, self.pretrained, self.region_names_)
         data = self._data(cohort, network, phenotypes).keep_on(device)
         self._image_shapes = {name: list(shape) for name, shape in data.shapes.items()}
+        self._other_regions = data.regions
         check_learnt(data.present, rows)
         table = edges.of(cohort.phenotype)
         with torch.random.fork_rng():
@@ -322,6 +324,7 @@ class PopulationNetworkClassifier(KnownParticipants, ClassifierMixin, BaseEstima
             volumes=self.volumes,
             missing_ok=network.missing_ok,
             shapes=self._image_shapes,
+            regions=self._other_regions,
         )
         return data.with_phenotypes(None if phenotypes is None else phenotypes.transform(cohort))
 
@@ -415,6 +418,7 @@ class PopulationNetworkClassifier(KnownParticipants, ClassifierMixin, BaseEstima
             "labelled": self._labelled.tolist(),
             "n_isolated": self.n_isolated_,
             "image_shapes": self._image_shapes,
+            "other_regions": self._other_regions,
         }
         tensors = {f"codes.{i}": member.codes for i, member in members.items()}
         for i, member in members.items():
@@ -468,6 +472,7 @@ class PopulationNetworkClassifier(KnownParticipants, ClassifierMixin, BaseEstima
         model._labelled = np.array(facts["labelled"])
         model.n_isolated_ = facts["n_isolated"]
         model._image_shapes = facts["image_shapes"]
+        model._other_regions = facts.get("other_regions", {})
         table = saved.tables["phenotype"].set_index("participant_id")
         model.participant_ids_ = table.index.tolist()
         history = saved.tables["history"].set_index(["member", "epoch"])

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from brainograph.cohort import Cohort
+from brainograph.preprocessing.parcellation import whose
 
 __all__ = ["check_learnt", "find_present"]
 
@@ -86,7 +87,8 @@ def _has(cohort: Cohort, name: str) -> np.ndarray:
         return np.array([len(one) > 0 for one in cohort.timeseries or ()], dtype=bool)
     if kind == "images":
         return cohort.images[key].notna().to_numpy()
-    values = getattr(cohort, kind)[key]
+    part, key = whose(cohort, key)
+    values = getattr(part, kind)[key]
     there = np.ones(len(cohort), dtype=bool)
     if values[0].size if len(values) else 0:
         # Only a row that begins with NaN can be NaN throughout: the others stay on disk.

@@ -143,6 +143,7 @@ class SubjectGraph(BaseEstimator):
         self.participant_ids_ = cohort.participant_ids
         self._n_outputs = n_outputs
         self._image_shapes: dict[str, list[int]] = {}
+        self._other_regions: dict[str, list[str]] = {}
         self._members: list[nn.Module] = []
         self._phenotypes: list[Phenotypes | None] = []
         histories = {}
@@ -160,6 +161,7 @@ class SubjectGraph(BaseEstimator):
             if data is None:
                 data = self._data(cohort, network)
                 self._image_shapes = {name: list(shape) for name, shape in data.shapes.items()}
+                self._other_regions = data.regions
                 if self.training.devices == 1:
                     data.keep_on(device)
             check_learnt(data.present, rows)
@@ -240,6 +242,7 @@ class SubjectGraph(BaseEstimator):
             volumes=self.volumes,
             missing_ok=bool(getattr(network, "missing_ok", False)),
             shapes=self._image_shapes,
+            regions=self._other_regions,
         )
 
     def _weights(self, strata: np.ndarray) -> np.ndarray:
@@ -405,6 +408,7 @@ class SubjectGraph(BaseEstimator):
             "participants": self.participant_ids_,
             "n_outputs": self._n_outputs,
             "image_shapes": self._image_shapes,
+            "other_regions": self._other_regions,
             "fitted": self._facts(),
         }
         tensors = {
@@ -456,6 +460,7 @@ class SubjectGraph(BaseEstimator):
         model.participant_ids_ = facts["participants"]
         model._n_outputs = facts["n_outputs"]
         model._image_shapes = facts.get("image_shapes", {})
+        model._other_regions = facts.get("other_regions", {})
         model.history_ = saved.tables["history"].set_index(["member", "epoch"])
         model._restore(facts["fitted"])
         model._members, model._phenotypes = [], []

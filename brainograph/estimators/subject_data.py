@@ -13,6 +13,8 @@ from brainograph.connectivity.series import find_constant
 from brainograph.estimators.presence import find_present
 from brainograph.estimators.read_ahead import ReadAhead
 from brainograph.nn.brain_batch import BrainBatch
+from brainograph.preprocessing.inputs import check_regions
+from brainograph.preprocessing.parcellation import whose
 
 if TYPE_CHECKING:
     from brainograph.io.volumes import Volumes
@@ -36,7 +38,7 @@ class SubjectData:
         Where from.
     reads : sequence of str
         ``"series"``, ``"connectivity/NAME"``, ``"measures/NAME"``, ``"images/NAME"``,
-        ``"phenotypes"``.
+        ``"phenotypes"``. The name ``"aparc/morph"`` is that of a parcellation of the cohort.
     standardize : bool
         Whether each region's series has mean 0 and deviation 1 over time, and, without
         ``volumes``, each image over its voxels.
@@ -49,6 +51,8 @@ class SubjectData:
         zeros (of a series: ``min_volumes`` of them), and ``batch.present`` says who has what.
     shapes : mapping of modality to (D, H, W), optional
         Grids of the images that were learnt from.
+    regions : mapping of parcellation to list of str, optional
+        Regions of the other parcellations that were learnt from.
 
     Attributes
     ----------
@@ -56,6 +60,8 @@ class SubjectData:
         Who has what; nothing for a network that needs it all.
     shapes : dict of modality to (D, H, W)
         Grid of each modality's images.
+    regions : dict of parcellation to list of str
+        Regions of the other parcellations that are read.
 
     Raises
     ------
@@ -73,6 +79,7 @@ class SubjectData:
         volumes: "Volumes | None" = None,
         missing_ok: bool = False,
         shapes: Mapping[str, Sequence[int]] | None = None,
+        regions: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.cohort = cohort
         self.reads = tuple(reads)
@@ -85,6 +92,9 @@ class SubjectData:
         self._ahead: ReadAhead | None = None
         for name in self.reads:
             _check_there(cohort, name)
+        self.regions = self._other_regions()
+        for name, known in (regions or {}).items():
+            check_regions(known, self.regions[name])
         self.present = find_present(cohort, self.reads, missing_ok=missing_ok)
         if "series" in self.reads:
             self.lengths = np.array([len(series) for series in cohort.timeseries or ()], dtype=int)
@@ -105,6 +115,12 @@ class SubjectData:
                 f"the network needs {min_volumes} volumes and {len(short)} of {len(self)} scans "
                 f"are shorter: {who}. Leave them out, or choose a shorter window."
             )
+
+    def _other_regions(self) -> dict[str, list[str]]:
+        """Return the regions of each parcellation that is read beside the cohort's own."""
+        keys = [*self.names("connectivity"), *self.names("measures")]
+        names = {key.rpartition("/")[0] for key in keys} - {""}
+        return {n: self.cohort.parcellations[n].regions.index.tolist() for n in sorted(names)}
 
     def names(self, kind: str) -> list[str]:
         """Return the names that are read of ``connectivity``, ``measures`` or ``images``."""
@@ -128,8 +144,8 @@ class SubjectData:
     def _bytes(self) -> int:
         n, n_regions = len(self), self.cohort.n_regions
         size = 0 if self.lengths is None else n * int(self.lengths.max()) * n_regions
-        size += n * n_regions * (n_regions * len(self.names("connectivity")))
-        size += n * n_regions * len(self.names("measures"))
+        size += n * sum(whose(self.cohort, k)[0].n_regions ** 2 for k in self.names("connectivity"))
+        size += n * sum(whose(self.cohort, k)[0].n_regions for k in self.names("measures"))
         for name in self.names("images"):
             size += n * int(np.prod(self.shapes[name]))
         return 4 * size
@@ -181,7 +197,8 @@ class SubjectData:
         return padded
 
     def _rows_of(self, kind: str, name: str, rows: np.ndarray) -> torch.Tensor:
-        part = np.asarray(getattr(self.cohort, kind)[name][rows], dtype=np.float32)
+        cohort, own = whose(self.cohort, name)
+        part = np.asarray(getattr(cohort, kind)[own][rows], dtype=np.float32)
         part[~self._has(f"{kind}/{name}", rows)] = 0
         for row, one in zip(rows, part, strict=True):
             self._check_finite(one, row, name)
@@ -256,6 +273,8 @@ def _check_there(cohort: Cohort, name: str) -> None:
         )
     if not key:
         return
+    if kind in ("connectivity", "measures"):
+        cohort, key = whose(cohort, key)
     there = list(getattr(cohort, kind))
     if key not in there:
         hint = f"cohort.assign({kind}={{{key!r}: ...}})"

@@ -12,11 +12,12 @@ from rich.progress import track
 from threadpoolctl import threadpool_limits
 
 from brainograph.cohort import Cohort
+from brainograph.connectivity.morphometric import profile_similarity
 from brainograph.connectivity.series import constant_regions
 from brainograph.connectivity.static import Kind, Shrinkage, static
 from brainograph.io.collect import failure_table
 
-__all__ = ["connect"]
+__all__ = ["connect", "connect_profiles"]
 
 
 def connect(
@@ -116,3 +117,50 @@ def _name_constant(cohort: Cohort) -> list[str]:
             stacklevel=3,
         )
     return named
+
+
+def connect_profiles(cohort: Cohort, name: str = "morph") -> Cohort:
+    """Add the similarity of the regions' profiles of measures, which needs no series.
+
+    Parameters
+    ----------
+    cohort : Cohort (S)
+        With three measures or more, such as thickness, area and volume.
+    name : str
+        Of the matrices, see :func:`~brainograph.connectivity.profile_similarity`.
+
+    Returns
+    -------
+    Cohort
+        With the matrices; rows of regions that lack a measure, as aseg's lack a thickness, are 0.
+
+    Raises
+    ------
+    ValueError
+        For fewer than three measures.
+
+    Examples
+    --------
+    >>> values = np.random.default_rng(0).normal(size=(3, 2, 4))
+    >>> ids, regions = pd.DataFrame(index=["a", "b"]), pd.DataFrame(index=list("rstu"))
+    >>> measures = dict(zip(["thickness", "area", "volume"], values, strict=True))
+    >>> connect_profiles(Cohort(ids, regions, measures=measures)).connectivity["morph"].shape
+    (2, 4, 4)
+    """
+    if len(cohort.measures) < 3:
+        raise ValueError(
+            f"profiles of regions need three measures or more, got {list(cohort.measures)}. Add "
+            "the tables of others, such as thickness, area and volume."
+        )
+    profiles = np.stack([np.asarray(values) for values in cohort.measures.values()], axis=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the same regions for everybody: told below
+        matrices = np.stack([profile_similarity(one) for one in profiles]).astype(np.float32)
+    lacking = cohort.regions.index[np.isnan(profiles).any(axis=(0, 2))].tolist()
+    if lacking:
+        warnings.warn(
+            f"{len(lacking)} of {cohort.n_regions} regions lack a measure, their rows and columns "
+            f"of {name} are 0: {', '.join(lacking[:5])}. Leave them out, as --no-aseg does.",
+            stacklevel=2,
+        )
+    return cohort.assign(connectivity={name: matrices}, provenance={"profiles": name})

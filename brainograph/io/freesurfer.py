@@ -79,7 +79,7 @@ def _find(tables: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> 
     return sorted(path for path in root.glob("*") if path.suffix in _EXTENSIONS)
 
 
-def _of_parcellation(tables: list[_Table], parcellation: str | None) -> list[_Table]:
+def _of_parcellation(tables: list[_Table], parcellation: str | None, aseg: bool) -> list[_Table]:
     found = sorted({table.parcellation for table in tables} - {"aseg"})
     if parcellation is None and len(found) > 1:
         raise ValueError(
@@ -92,7 +92,7 @@ def _of_parcellation(tables: list[_Table], parcellation: str | None) -> list[_Ta
             f"parcellation must be one of {', '.join(found)}, got {parcellation!r}. "
             f"Write parcellation={found[0]!r}."
         )
-    return [table for table in tables if table.parcellation in (wanted, "aseg")]
+    return [t for t in tables if t.parcellation == wanted or (aseg and t.parcellation == "aseg")]
 
 
 def _participant(name: str, id_pattern: str | None) -> str:
@@ -145,6 +145,7 @@ def read_freesurfer(
     *,
     participants: str | os.PathLike[str] | pd.DataFrame | None = None,
     parcellation: str | None = None,
+    aseg: bool = True,
     id_pattern: str | None = None,
     id_column: str | None = None,
     sex_coding: Mapping[Any, str] | None = None,
@@ -159,7 +160,9 @@ def read_freesurfer(
     participants : path or DataFrame, optional
         The participants table; ``participants.tsv`` of the folder or its parents if not given.
     parcellation : str, optional
-        ``aparc``, ``aparc.a2009s`` ..., where there are several. Tables of aseg are always read.
+        ``aparc``, ``aparc.a2009s`` ..., where there are several.
+    aseg : bool
+        Whether tables of aseg (subcortical volumes) are read beside those of the cortex.
     id_pattern : str, optional
         A regular expression that finds the participant in the row names: ``r"\d{7}$"`` makes
         ``0050952`` of ``NYU_0050952``.
@@ -207,7 +210,7 @@ def read_freesurfer(
             f"{tables} has no table of aparcstats2table or asegstats2table (first header cell "
             "'lh.aparc.thickness' or 'Measure:volume'). Give the folder or the files."
         )
-    opened = _of_parcellation(opened, parcellation)
+    opened = _of_parcellation(opened, parcellation, aseg)
     measures, overall, lacking = _split(opened, id_pattern)
     regions = list(dict.fromkeys(name for values in measures.values() for name in values))
     given = participants

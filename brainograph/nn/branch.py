@@ -119,7 +119,8 @@ def graph_branch(
     name : str
         Of the network, unless ``params["network"]`` is.
     params : mapping
-        Of the network.
+        Of the network. ``"n_regions"`` is that of another parcellation, where it reads one:
+        ``{"edges": "aparc/morph", "n_regions": 68}``.
     n_regions, n_classes, channels : int
         R, K, and the features of the branch.
     stages : sequence of str
@@ -131,6 +132,7 @@ def graph_branch(
         If there is no such network, or it has no such parameter or part.
     """
     params = dict(params)
+    n_regions = params.pop("n_regions", n_regions)
     kind = _graph_network(params.pop("network", name))
     check_parameters(kind, params, given=("n_regions", "n_classes"))
     network: Any = kind(n_regions, n_classes, **params)

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from brainograph.cohort import Cohort
 from brainograph.preprocessing.inputs import check_regions
 
-__all__ = ["Parcellation", "parcellation_of"]
+__all__ = ["Parcellation", "parcellation_of", "whose"]
 
 
 class Parcellation(TransformerMixin, BaseEstimator):
@@ -102,3 +102,31 @@ def parcellation_of(cohort: Cohort, name: str | None) -> Cohort:
             f"add it: merge({{'main': cohort, {name!r}: other}})."
         )
     return cohort.parcellations[name]
+
+
+def whose(cohort: Cohort, name: str) -> tuple[Cohort, str]:
+    """Return in which parcellation a matrix or a measure is, and its name there.
+
+    Parameters
+    ----------
+    cohort : Cohort (S)
+        With parcellations.
+    name : str
+        ``"fc"`` is the cohort's own, ``"aparc/morph"`` that of its parcellation ``aparc``.
+
+    Raises
+    ------
+    ValueError
+        If it has no such parcellation.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> ids = pd.DataFrame(index=["sub-01"])
+    >>> aparc = Cohort(ids, pd.DataFrame(index=["insula", "cuneus"]))
+    >>> cohort = Cohort(ids, pd.DataFrame(index=["1"]), parcellations={"aparc": aparc})
+    >>> whose(cohort, "aparc/morph")
+    (Cohort of 1 participants, 2 regions, 'morph')
+    """
+    parcellation, _, own = name.rpartition("/")
+    return parcellation_of(cohort, parcellation or None), own

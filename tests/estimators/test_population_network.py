@@ -3,12 +3,14 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
+from brainograph.cohort import Cohort
 from brainograph.datasets import simulate_cohort, simulate_images
 from brainograph.estimators import PopulationNetworkClassifier, Training, load_model
 from brainograph.nn.population import PopulationNetwork
@@ -231,3 +233,32 @@ def test_another_estimators_folder_is_refused(cohort, y, tmp_path):
     folder = make().fit(cohort, y).save(tmp_path / "model")
     with pytest.raises(ValueError, match="holds a MMGNN, not a Linear"):
         PopulationNetworkClassifier.load(folder, network=Linear)
+
+
+def test_networks_of_two_parcellations_are_kept_apart_saved_and_checked(tmp_path):
+    cohort = simulate_cohort(n_subjects=24, n_regions=8, random_state=0)
+    other = simulate_cohort(n_subjects=24, n_regions=5, random_state=1)
+    rng = np.random.default_rng(0)
+    aparc = Cohort(
+        cohort.phenotype,
+        pd.DataFrame(index=list("vwxyz")),
+        connectivity={"morph": np.asarray(other.connectivity["fc"])},
+        measures={"area": rng.normal(size=(24, 5))},
+    )
+    cohort = cohort.assign(parcellations={"aparc": aparc})
+    y = cohort.phenotype["diagnosis"].to_numpy()
+    settings = {"training": Training(max_epochs=2, validation_fraction=0), "device": "cpu"}
+    gcn = {"network": "BrainGCN", "edges": "aparc/morph", "n_regions": 5}
+    modalities = ["connectivity/fc", "measures/aparc/area"]
+    for name, params in (
+        ("MMGNN", {"modalities": modalities, "regions": {"aparc": 5}}),
+        ("EHGCN", {"graphs": {"fc": {"network": "BrainGCN"}, "morph": gcn}}),
+    ):
+        model = PopulationNetworkClassifier(name, params=params, **settings).fit(cohort, y)
+        again = PopulationNetworkClassifier.load(model.save(tmp_path / name), device="cpu")
+        np.testing.assert_allclose(
+            again.predict_proba(cohort), model.predict_proba(cohort), rtol=1e-5
+        )
+        moved = aparc.assign(regions=aparc.regions[::-1])
+        with pytest.raises(ValueError, match="regions are not those of the fit"):
+            again.predict_proba(cohort.assign(parcellations={"aparc": moved}))

@@ -173,3 +173,28 @@ def test_images_that_nobody_has_any_more_keep_the_grid_of_the_training(scanned):
 def test_who_has_no_image_is_named(scanned):
     with pytest.raises(ValueError, match=r"1 participants have no image 'pet': \['b'\]"):
         SubjectData(scanned, ["images/pet"], standardize=True)
+
+
+def test_matrices_and_measures_of_another_parcellation(cohort, rng):
+    area = np.arange(9.0).reshape(3, 3)
+    aparc = Cohort(
+        cohort.phenotype,
+        pd.DataFrame(index=["lh", "rh", "x"]),
+        connectivity={"morph": rng.normal(size=(3, 3, 3))},
+        measures={"area": area},
+    )
+    both = cohort.assign(parcellations={"aparc": aparc})
+    reads = ["connectivity/fc", "connectivity/aparc/morph", "measures/aparc/area"]
+    data = SubjectData(both, reads, standardize=True)
+    assert data.regions == {"aparc": ["lh", "rh", "x"]}
+    batch = data.batch(np.array([2, 0]))
+    assert np.allclose(batch.connectivity["aparc/morph"], aparc.connectivity["morph"][[2, 0]])
+    assert batch.connectivity["fc"].shape == (2, 2, 2)
+    assert batch.measures["aparc/area"].tolist() == area[[2, 0]].tolist()
+    assert data._bytes() == 4 * 3 * (4 + 9 + 3)
+    with pytest.raises(ValueError, match="regions are not those of the fit"):
+        SubjectData(both, reads, standardize=True, regions={"aparc": ["rh", "lh", "x"]})
+    with pytest.raises(ValueError, match=r"no parcellation 'a2009s'; it has: 'aparc'"):
+        SubjectData(both, ["connectivity/a2009s/morph"], standardize=True)
+    with pytest.raises(ValueError, match=r"reads connectivity 'fc' and the cohort has \['morph'\]"):
+        SubjectData(both, ["connectivity/aparc/fc"], standardize=True)

@@ -88,3 +88,9 @@ def test_aomic(real_data):
     cohort = read_freesurfer(folder, parcellation="aparc.a2009s")
     assert cohort.shape == (226, 148)
     assert cohort.phenotype[["eTIV", "BrainSegVolNotVent"]].notna().all(axis=None)
+
+
+def test_the_cortex_alone(folder):
+    cohort = read_freesurfer(folder, participants=PEOPLE, id_pattern=r"_(\d+)$", aseg=False)
+    assert cohort.regions.index.tolist() == ["lh_insula", "rh_insula"]
+    assert cohort.participant_ids == ["0001", "0002"]  # who has no row in aseg is there

@@ -1,6 +1,6 @@
 """MMGNN: a population graph for each modality, combined at nodes, at graphs and at decisions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import torch
@@ -33,7 +33,10 @@ class MMGNN(PopulationNetwork):
         R and K.
     modalities : sequence of str
         ``"connectivity/NAME"`` or ``"measures/NAME"``: networks of regional similarity of sMRI or
-        PET, functional connectivity, regional values.
+        PET, functional connectivity, regional values. ``"connectivity/aparc/morph"`` is of a
+        parcellation of the cohort.
+    regions : mapping of parcellation to int
+        Numbers of regions of those parcellations: ``{"aparc": 68}``.
     channels : int
         Width of a participant's vector in each modality.
     hidden_channels, num_layers : int
@@ -93,6 +96,7 @@ class MMGNN(PopulationNetwork):
         n_classes: int,
         *,
         modalities: Sequence[str] = ("connectivity/morph", "connectivity/fc"),
+        regions: Mapping[str, int] | None = None,
         channels: int = 32,
         hidden_channels: int = 32,
         num_layers: int = 2,
@@ -111,10 +115,9 @@ class MMGNN(PopulationNetwork):
             if value not in choices:
                 raise ValueError(f"{name} must be one of {choices}, got {value!r}.")
         self.modalities = tuple(modalities)
-        widths = [_width(name, n_regions) for name in self.modalities]
+        widths = [_width(name, {"": n_regions, **(regions or {})}) for name in self.modalities]
         self.reads = (*self.modalities, *(("phenotypes",) if n_phenotypes else ()))
         self.combination, self.fusion = combination, fusion
-        self.register_buffer("upper", torch.triu_indices(n_regions, n_regions, 1), persistent=False)
         self.scales = nn.ModuleList(Standardize(width) for width in widths)
         self.projections = nn.ModuleList(nn.Linear(width, channels) for width in widths)
         self.phenotypes = nn.Linear(n_phenotypes, channels) if n_phenotypes else None
@@ -137,8 +140,9 @@ class MMGNN(PopulationNetwork):
         kind, _, key = name.partition("/")
         if kind == "measures":
             return batch.measures[key]
-        i, j = self.get_buffer("upper")
-        return batch.connectivity[key][:, i, j]
+        matrices = batch.connectivity[key]
+        i, j = torch.triu_indices(*matrices.shape[1:], 1, device=matrices.device)
+        return matrices[:, i, j]
 
     def observe(self, batch: BrainBatch) -> None:
         """Learn means and deviations of the edges of those who have them."""
@@ -182,12 +186,19 @@ class MMGNN(PopulationNetwork):
         return torch.stack(logits, dim=1).log_softmax(dim=2), say
 
 
-def _width(name: str, n_regions: int) -> int:
-    """Return how many numbers a modality has."""
+def _width(name: str, regions: Mapping[str, int]) -> int:
+    """Return how many numbers a modality has, from the regions of each parcellation."""
     kind, _, key = name.partition("/")
     if kind not in ("connectivity", "measures") or not key:
         raise ValueError(
             f"modalities must be connectivity/NAME or measures/NAME, got {name!r}. Write "
             'modalities=("connectivity/morph", "connectivity/fc").'
         )
-    return n_regions if kind == "measures" else n_regions * (n_regions - 1) // 2
+    parcellation = key.rpartition("/")[0]
+    if parcellation not in regions:
+        raise ValueError(
+            f"regions must tell how many the parcellation {parcellation!r} of {name!r} has. Write "
+            f"for example regions={{{parcellation!r}: 68}}."
+        )
+    n = regions[parcellation]
+    return n if kind == "measures" else n * (n - 1) // 2

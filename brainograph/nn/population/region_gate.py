@@ -15,7 +15,8 @@ class RegionGate(nn.Module):
 
     .. math:: g = \sigma(s),\qquad C'_{ij} = g_i g_j C_{ij},\qquad x'_i = g_i x_i
 
-    With ``n_selected`` the largest scores count in full and the others not at all; the gradient
+    Matrices and measures of another parcellation (``"aparc/morph"``) pass as they are. With
+    ``n_selected`` the largest scores count in full and the others not at all; the gradient
     is that of g.
 
     Parameters
@@ -64,6 +65,8 @@ class RegionGate(nn.Module):
         return dataclasses.replace(
             batch,
             series=None if batch.series is None else batch.series * g,
-            connectivity={k: c * g[:, None] * g for k, c in batch.connectivity.items()},
-            measures={k: m * g for k, m in batch.measures.items()},
+            connectivity={
+                k: c if "/" in k else c * g[:, None] * g for k, c in batch.connectivity.items()
+            },
+            measures={k: m if "/" in k else m * g for k, m in batch.measures.items()},
         )

@@ -94,3 +94,15 @@ def test_wrong_settings_are_refused():
         network(combination="sum")
     with pytest.raises(ValueError, match="connectivity/NAME or measures/NAME, got 'fc'"):
         MMGNN(5, 2, modalities=("fc",))
+
+
+def test_a_modality_of_another_parcellation(batch):
+    names = ("connectivity/aparc/morph", "measures/aparc/area", "measures/thickness")
+    net = MMGNN(5, 2, modalities=names, regions={"aparc": 3}, channels=4)
+    assert [len(scale.mean) for scale in net.scales] == [3, 3, 5]
+    batch.connectivity["aparc/morph"] = torch.arange(54.0).view(6, 3, 3)
+    batch.measures["aparc/area"] = torch.rand(6, 3)
+    assert net.encode(batch).shape == (6, 3, 5)
+    assert net._features(batch, names[0])[0].tolist() == [1, 2, 5]
+    with pytest.raises(ValueError, match=r"Write for example regions=\{'aparc': 68\}"):
+        MMGNN(5, 2, modalities=names)

@@ -36,6 +36,13 @@ def test_the_best_regions_count_in_full_and_the_others_can_come_back():
     assert (gate.scores.grad > 0).all()
 
 
+def test_other_parcellations_pass():
+    gate = RegionGate(3, n_selected=1)
+    batch = BrainBatch(measures={"thickness": torch.ones(1, 3), "aparc/area": torch.ones(1, 5)})
+    gated = gate(batch).measures
+    assert (gated["thickness"].sum(), gated["aparc/area"].sum()) == (1, 5)
+
+
 def test_it_cannot_select_more_than_there_are():
     with pytest.raises(ValueError, match=r"n_selected must be in 1\.\.3 regions, got 4"):
         RegionGate(3, n_selected=4)
