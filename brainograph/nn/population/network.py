@@ -95,6 +95,6 @@ class Standardize(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, *shape) to the same; features that did not vary in training become 0."""
         deviation = (self.squares / self.n.clamp(min=1)).sqrt()
-        known = (deviation > 1e-6) | (self.n == 0)
-        scale = torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation))
-        return torch.where(known, (x - self.mean) / scale, torch.zeros_like(x))
+        untaught = torch.where(self.n == 0, torch.ones_like(deviation), torch.zeros_like(deviation))
+        scale = torch.where(deviation > 1e-6, 1 / deviation, untaught)
+        return (x - self.mean) * scale
