@@ -28,6 +28,8 @@ class BrainNetworkTransformer(nn.Module):
     position_channels : int
         Least width of the learned identity of a region; rounded up until the heads share the
         width evenly.
+    bottleneck_channels : int
+        Width of the perceptron through which all regions pass together after the transformer.
     n_clusters : int
         Clusters of the readout.
     cluster_channels : int
@@ -43,9 +45,11 @@ class BrainNetworkTransformer(nn.Module):
 
     What the paper states: connection profiles as features, two layers with 4 heads, cluster centers
     from Xavier initialisation made orthonormal by Gram and Schmidt, 100 clusters, cross-entropy
-    alone, Adam with 1e-4 [1]_; the authors' code adds a learned identity of each region and defines
-    a clustering loss that it never uses. What we chose: the learned identity and no such loss; the
-    centers stay fixed and orthonormal, at most as many as there are features.
+    alone, Adam with 1e-4 [1]_. What only the authors' code has: a perceptron of 32 units over all
+    regions between transformer and readout, without which the averages over clusters forget which
+    region was which; squared projections on the centers; a clustering loss that it never uses.
+    What we chose: these two and no such loss; a learned identity of each region, which that code
+    has and switches off; the centers stay fixed, at most as many as there are features.
 
     References
     ----------
@@ -70,6 +74,7 @@ class BrainNetworkTransformer(nn.Module):
         heads: int = 4,
         feedforward_channels: int = 256,
         position_channels: int = 8,
+        bottleneck_channels: int = 32,
         n_clusters: int = 100,
         cluster_channels: int = 8,
         head_channels: int = 32,
@@ -88,10 +93,17 @@ class BrainNetworkTransformer(nn.Module):
         for parameter in self.transformer.parameters():  # the layers start as copies of one
             if parameter.ndim > 1:
                 nn.init.xavier_uniform_(parameter)
+        self.bottleneck = nn.Sequential(
+            nn.Linear(n_regions * width, bottleneck_channels),
+            nn.LeakyReLU(),
+            nn.Linear(bottleneck_channels, bottleneck_channels),
+            nn.LeakyReLU(),
+            nn.Linear(bottleneck_channels, n_regions * width),
+        )
         n_clusters = min(n_clusters, width)
         centers = torch.linalg.qr(nn.init.xavier_uniform_(torch.empty(width, n_clusters))).Q
         self.register_buffer("centers", centers)  # (C, N), orthonormal columns
-        self.reduce = nn.Linear(width, cluster_channels)
+        self.reduce = nn.Sequential(nn.Linear(width, cluster_channels), nn.LeakyReLU())
         self.head = nn.Sequential(
             nn.Linear(n_clusters * cluster_channels, head_channels),
             nn.LeakyReLU(),
@@ -104,6 +116,7 @@ class BrainNetworkTransformer(nn.Module):
         profile = without_diagonal(batch.connectivity[self.connectivity])  # (B, R, R)
         position = self.position.expand(len(profile), -1, -1)  # (B, R, position)
         z = self.transformer(torch.cat([profile, position], dim=-1))  # (B, R, C)
-        assignment = (z @ self.centers).softmax(dim=-1)  # (B, R, N)
+        z = self.bottleneck(z.flatten(1)).view_as(z)
+        assignment = (z @ self.centers).square().softmax(dim=-1)  # (B, R, N)
         clusters = self.reduce(assignment.mT @ z)  # (B, N, cluster_channels)
         return self.head(clusters.flatten(1))
