@@ -24,6 +24,7 @@ class How(StrEnum):
     haufe = "haufe"
     neighbors = "neighbors"
     phenotypes = "phenotypes"
+    modalities = "modalities"
     gnnexplainer = "gnnexplainer"
     gradcam = "gradcam"
     gradcam_plus_plus = "gradcam++"

@@ -25,6 +25,7 @@ from brainograph.inspection.haufe import haufe_patterns
 from brainograph.inspection.image_maps import map_images, map_regions, save_maps
 from brainograph.inspection.importances import consensus, summarize, to_regions
 from brainograph.inspection.influence import neighbor_influence, phenotype_influence
+from brainograph.inspection.members import modality_contributions
 from brainograph.inspection.occlusion import occlude
 from brainograph.inspection.planted import planted_auc
 from brainograph.inspection.plots import (
@@ -47,6 +48,7 @@ __all__ = [
     "haufe_patterns",
     "map_images",
     "map_regions",
+    "modality_contributions",
     "neighbor_influence",
     "occlude",
     "phenotype_influence",

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 
 from brainograph.cohort import Cohort
+from brainograph.estimators import LateFusionClassifier
+from brainograph.estimators.wrapper import unwrapped
+from brainograph.inspection.members import explain_members
 from brainograph.inspection.opening import Model, open_model
-from brainograph.inspection.view import Read, View, chosen_classes, margin, tidy_rows
+from brainograph.inspection.view import NotThereError, Read, View, chosen_classes, margin, tidy_rows
 
 __all__ = ["Level", "Method", "attribute", "captum_explainer"]
 
@@ -39,13 +42,15 @@ def attribute(
 
     which sum to :math:`F(x) - F(b)`; saliency is :math:`|\partial F / \partial x_i|`. The baseline
     b is the mean of ``background``, and 0 for series and images. A region has half of each of its
-    edges. In a population graph the features of neighbours count as well as one's own.
+    edges. In a population graph the features of neighbours count as well as one's own; where a
+    population network learns features, one's own do, and who is heard counts as fixed. Of fused
+    decisions each member is explained, and counts by its share.
 
     Parameters
     ----------
     model : fitted estimator
-        Of subjects or of a population, or a pipeline with a linear model at its end. The mean
-        over its members is returned.
+        Of subjects or of a population, of kernels or fused decisions, or a pipeline with a linear
+        model at its end. The mean over its members is returned.
     cohort : Cohort (S)
         Whose predictions are explained.
     method : {"integrated_gradients", "saliency"}
@@ -53,7 +58,7 @@ def attribute(
     level : {"region", "edge", "window", "phenotype", "input"}
         What values are summed over: windows are of series, ``"input"`` is all that is read under
         one name. Images have the last one only; see :func:`~brainograph.inspection.grad_cam`.
-    target : label, optional
+    target : label or array of labels (S,), optional
         The class to explain; by default the second of two, or the predicted one of several.
     background : Cohort, optional
         Whose mean stands for no information; by default the labelled participants of a population
@@ -99,6 +104,12 @@ def attribute(
     if level not in get_args(Level):
         raise ValueError(f"level must be one of {get_args(Level)}, got {level!r}.")
     target_codes = chosen_classes(model, cohort, target)
+    *_, inner = unwrapped(model)
+    if isinstance(inner, LateFusionClassifier):
+        labels = inner.classes_[target_codes]
+        how: Any = {"method": method, "level": level, "target": labels, "background": background}
+        how |= {"n_steps": n_steps, "width": width}
+        return explain_members(inner, cohort, lambda member: attribute(member, cohort, **how))
     tables = []
     for views in open_model(model, cohort, background=background):
         parts = [
@@ -124,7 +135,7 @@ def _tables(
     groups = {name: _groups(read, level, view, width, name) for name, read in view.reads.items()}
     groups = {name: one for name, one in groups.items() if len(one[1])}
     if not groups:
-        raise ValueError(
+        raise NotThereError(
             f"the model reads {list(view.reads)}, nothing of which has the level {level!r}. Choose "
             f"another of {get_args(Level)}."
         )
@@ -249,7 +260,7 @@ def _reached(view: View, target: np.ndarray) -> list[str]:
         found = torch.autograd.grad(score, list(values.values()), allow_unused=True)
     reached = [name for name, one in zip(values, found, strict=True) if one is not None]
     if not reached:
-        raise ValueError(
+        raise NotThereError(
             f"no gradient reaches what the model reads ({list(values)}): correlations in windows "
             "are computed without one. Write occlude(model, cohort), or attention(model, cohort)."
         )

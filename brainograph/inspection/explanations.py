@@ -10,7 +10,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from brainograph.cohort import Cohort
-from brainograph.estimators import PopulationGraphClassifier
+from brainograph.estimators import (
+    LateFusionClassifier,
+    MultipleKernelClassifier,
+    PopulationGraphClassifier,
+    PopulationNetworkClassifier,
+)
 from brainograph.estimators.subject_base import SubjectGraph
 from brainograph.estimators.wrapper import unwrapped
 from brainograph.files import replace_on_success, write_json, write_tsv
@@ -23,6 +28,7 @@ from brainograph.inspection.haufe import haufe_patterns
 from brainograph.inspection.image_maps import ImageMethod, map_images, map_regions, save_maps
 from brainograph.inspection.importances import places_of, summarize, to_regions
 from brainograph.inspection.influence import neighbor_influence, phenotype_influence
+from brainograph.inspection.members import modality_contributions
 from brainograph.inspection.occlusion import Occluded, occlude
 from brainograph.inspection.opening import Model, open_model
 
@@ -36,6 +42,7 @@ Explanation = Literal[
     "haufe",
     "neighbors",
     "phenotypes",
+    "modalities",
     "gnnexplainer",
     "gradcam",
     "gradcam++",
@@ -67,7 +74,8 @@ def write_explanations(
     methods : sequence of str
         Some of ``Explanation``; by default what suits the model: Haufe's patterns for a linear
         one, integrated gradients for another population graph, occlusion for networks on
-        participants, Grad-CAM for images, neighbours and phenotypes for a population graph.
+        participants, Grad-CAM for images, neighbours and phenotypes for a population graph,
+        contributions of modalities where kernels or decisions are fused.
     levels : sequence of str
         Regions, edges, networks, windows ... only; by default all that a method has and that do not
         take a prediction for each edge.
@@ -121,6 +129,14 @@ def write_explanations(
 
 def _suitable(model: Any, cohort: Cohort) -> list[Explanation]:
     """Return the methods that tell most about a kind of model."""
+    if isinstance(model, LateFusionClassifier):
+        return ["modalities", "occlusion"]
+    if isinstance(model, MultipleKernelClassifier):
+        return ["modalities", "haufe" if model.kernel == "linear" else "occlusion"]
+    if isinstance(model, PopulationNetworkClassifier):
+        return (
+            ["occlusion"] if model.combine == "none" else ["occlusion", "phenotypes", "neighbors"]
+        )
     if isinstance(model, PopulationGraphClassifier):
         features: list[Explanation] = ["integrated_gradients" if model.num_layers else "haufe"]
         joined = model.combine != "none"
@@ -179,6 +195,9 @@ def _tables(
         case "neighbors":
             found = neighbor_influence(model, cohort, target=target)
             yield from (("neighbors", found) for _ in wanted("neighbor"))
+        case "modalities":
+            found = modality_contributions(model, cohort)
+            yield from (("modalities", found) for _ in wanted("input"))
         case "phenotypes":
             found = phenotype_influence(model, cohort, target=target)
             yield from (("phenotypes", found) for _ in wanted("phenotype"))
@@ -199,6 +218,10 @@ def _tables(
 
 def _levels(model: Model, cohort: Cohort, background: Cohort | None) -> list[str]:
     """Return what the values that a model reads belong to."""
+    *_, inner = unwrapped(model)
+    if isinstance(inner, LateFusionClassifier):
+        members = [_levels(one, cohort, background) for one in inner.members_.values()]
+        return list(dict.fromkeys([*(level for one in members for level in one), "input"]))
     some = cohort[: min(2, len(cohort))]
     view = next(iter(open_model(model, some, background=background)[0]))
     reads = view.reads.values()

@@ -73,6 +73,11 @@ def explain_graph(
     ['participant_id', 'class', 'neighbor', 'importance']
     """
     model = population_model(model)
+    if not isinstance(model, PopulationGraphClassifier):
+        raise ValueError(
+            f"a {type(model).__name__} joins participants by what it has learnt of them, and has "
+            "no list of edges to mask. Write neighbor_influence(model, cohort)."
+        )
     if not model.num_layers:
         raise ValueError(
             "the model has no graph convolution. Write neighbor_influence(model, cohort), which "

@@ -1,6 +1,7 @@
 """What linear models see: weights turned into patterns."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,12 +11,20 @@ from sklearn.pipeline import Pipeline
 from torch_geometric.data import Data
 
 from brainograph.cohort import Cohort
-from brainograph.estimators import PopulationGraphClassifier, TransductiveClassifier
+from brainograph.estimators import (
+    LateFusionClassifier,
+    MultipleKernelClassifier,
+    PopulationGraphClassifier,
+    TransductiveClassifier,
+)
 from brainograph.estimators.wrapper import unwrapped
 from brainograph.inspection.feature_places import feature_places
+from brainograph.inspection.kernel_view import dual_weights, kernel_view, primal_weights
 from brainograph.inspection.linear_view import linear_features, split_linear, weights_of_linear
+from brainograph.inspection.members import explain_members
 from brainograph.inspection.opening import Model
 from brainograph.inspection.population_view import listening, names_of
+from brainograph.inspection.view import NotThereError
 from brainograph.nn.conv import mean_of_neighbors
 
 __all__ = ["haufe_patterns"]
@@ -41,7 +50,8 @@ def haufe_patterns(
     model : fitted estimator
         A pipeline or :class:`~brainograph.estimators.TransductiveClassifier` with a linear model at
         its end, or a :class:`~brainograph.estimators.PopulationGraphClassifier` with
-        ``num_layers=0``, whose x is smoothed over neighbours.
+        ``num_layers=0``, whose x is smoothed over neighbours; a mixture of linear kernels; or
+        fused decisions, of which the linear members are shown, each by its share.
     cohort : Cohort (S)
         Over whom the covariances are taken; those that were learnt from tell best what was learnt.
     features : transformer, optional
@@ -86,6 +96,9 @@ def haufe_patterns(
     if weights and features is not None:
         raise ValueError("weights are of the model's own features: leave out features.")
     *_, model = unwrapped(model)
+    if isinstance(model, LateFusionClassifier):
+        how: Any = {"features": features, "weights": weights}
+        return explain_members(model, cohort, lambda one: haufe_patterns(one, cohort, **how))
     given = None if features is None else np.asarray(features.transform(cohort), dtype=float)
     total: np.ndarray | float = 0.0
     count = 0
@@ -102,7 +115,7 @@ def _linear(
     """Return for each member x (S, F), weights (C, F), decisions (S, C) and the features' names."""
     if isinstance(model, PopulationGraphClassifier):
         if model.num_layers:
-            raise ValueError(
+            raise NotThereError(
                 f"the model has {model.num_layers} graph convolutions and is not linear. Write "
                 "attribute(model, cohort, level='edge')."
             )
@@ -117,8 +130,11 @@ def _linear(
             names = names_of(member.features, x.shape[1])
             yield x[nodes].double().cpu().numpy(), *_margins(w, logits), names
         return
+    if isinstance(model, MultipleKernelClassifier):
+        yield _of_kernels(model, cohort)
+        return
     if not isinstance(model, (TransductiveClassifier, Pipeline)):
-        raise ValueError(
+        raise NotThereError(
             f"a {type(model).__name__} is not linear. Write attribute(model, cohort), or give a "
             "pipeline, a TransductiveClassifier or a population graph with num_layers=0."
         )
@@ -126,6 +142,24 @@ def _linear(
     read = linear_features(model, features, cohort)
     w, intercept = weights_of_linear(last)
     yield read, *_margins(w, read @ w.T + intercept), names_of(features, read.shape[1])
+
+
+def _of_kernels(
+    model: MultipleKernelClassifier, cohort: Cohort
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+    """Return the same of a mixture of linear kernels, of standardised features."""
+    w, (_, intercept) = primal_weights(model), dual_weights(model)
+    reads = kernel_view(model, cohort, cohort).reads
+    x = np.concatenate(
+        [model._scalers[name].transform(read.values.numpy()) for name, read in reads.items()],
+        axis=1,
+    )
+    names = [
+        f"{name}__{feature}"
+        for name, read in reads.items()
+        for feature in names_of(model._blocks[name], read.shape[0])
+    ]
+    return x, *_margins(w, x @ w.T + intercept), names
 
 
 def _margins(w: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -154,7 +188,7 @@ def _table(found: np.ndarray, names: list[str], model: Model, cohort: Cohort) ->
     places = feature_places(names, cohort)
     named = np.flatnonzero(places.first >= 0)
     if not len(named):
-        raise ValueError(
+        raise NotThereError(
             f"no feature has a region in its name ({names[:2]}, ...). Say in which features to "
             "express the pattern: features=Edges().fit(cohort)."
         )

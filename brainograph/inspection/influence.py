@@ -1,7 +1,9 @@
 """Whom and what a population graph listened to: neighbours and the phenotypes that join them."""
 
 import copy
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,20 +13,24 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from brainograph.cohort import Cohort
-from brainograph.estimators import PopulationGraphClassifier
+from brainograph.estimators import PopulationGraphClassifier, PopulationNetworkClassifier
 from brainograph.estimators.member import Member
+from brainograph.estimators.population_network_member import PopulationNetworkMember
 from brainograph.estimators.wrapper import unwrapped
+from brainograph.inspection.population_network_view import Listening, listening_network
 from brainograph.inspection.population_view import listening
 from brainograph.inspection.view import chosen_classes, margin
 from brainograph.nn.adjacency import to_tensor
 
 __all__ = ["neighbor_influence", "phenotype_influence", "population_model"]
 
+Population = PopulationGraphClassifier | PopulationNetworkClassifier
 
-def population_model(model: Any) -> PopulationGraphClassifier:
+
+def population_model(model: Any) -> Population:
     """Return the model, or the one that it is wrapped around; refuse others than populations."""
     *_, model = unwrapped(model)
-    if not isinstance(model, PopulationGraphClassifier):
+    if not isinstance(model, Population):
         raise ValueError(
             f"a {type(model).__name__} joins no participants: there are no neighbours to explain "
             "it by. Write attribute(model, cohort) or occlude(model, cohort)."
@@ -32,9 +38,24 @@ def population_model(model: Any) -> PopulationGraphClassifier:
     return model
 
 
+def _listeners(model: Population, cohort: Cohort) -> Iterator[Listening]:
+    """Return for each member the participants in their graphs."""
+    for member in model._members:
+        if isinstance(member, PopulationNetworkMember):
+            yield listening_network(model, member, cohort)
+            continue
+        x, adj, nodes = listening(model, member, cohort)
+        dense = adj.to_dense() if adj.is_sparse else adj
+        yield Listening(x, [dense], nodes, partial(_propagated, member.network.eval()))
+
+
+def _propagated(network: Any, x: Tensor, graphs: list[Tensor]) -> Tensor:
+    return network(Data(x=x, adj=graphs[0]))
+
+
 @torch.no_grad()
 def neighbor_influence(
-    model: PopulationGraphClassifier,
+    model: Population,
     cohort: Cohort,
     *,
     n_neighbors: int | None = 10,
@@ -48,11 +69,12 @@ def neighbor_influence(
     .. math:: m_i - \Big(o_i + \beta \frac{\sum_{k \neq j} A_{ik} o_k}
               {\sum_{k \neq j} A_{ik}}\Big), \qquad o = X w + b
 
-    and of others neighbour by neighbour, for those to whom the prediction is most sensitive.
+    and of others neighbour by neighbour, for those to whom the prediction is most sensitive. Where
+    a network joins participants several times, the neighbour is left out of all graphs.
 
     Parameters
     ----------
-    model : PopulationGraphClassifier
+    model : PopulationGraphClassifier or PopulationNetworkClassifier
         Fitted.
     cohort : Cohort (S)
         Fitted or new participants, whose predictions are explained.
@@ -86,12 +108,14 @@ def neighbor_influence(
     codes = torch.from_numpy(chosen_classes(model, cohort, target))
     everybody = [*model.participant_ids_]
     tables = []
-    for member in model._members:
-        x, adj, nodes = listening(model, member, cohort)
-        dense = adj.to_dense() if adj.is_sparse else adj
-        one = _leave_out if model.num_layers == 0 else _leave_out_slowly
-        for row, node in enumerate(nodes):
-            near, effect = one(model, member, x, dense, int(node), codes[row], n_neighbors)
+    linear = isinstance(model, PopulationGraphClassifier) and model.num_layers == 0
+    for i, heard in enumerate(_listeners(model, cohort)):
+        weights = torch.stack(heard.graphs).mean(dim=0)
+        for row, node in enumerate(heard.nodes):
+            if linear:
+                near, effect = _leave_out(model, i, heard, int(node), codes[row])
+            else:
+                near, effect = _leave_out_slowly(heard, int(node), codes[row], n_neighbors)
             kept = near < len(everybody)  # a new participant is heard by nobody
             tables.append(
                 pd.DataFrame(
@@ -99,7 +123,7 @@ def neighbor_influence(
                         "participant_id": cohort.participant_ids[row],
                         "class": model.classes_[codes[row]],
                         "neighbor": [everybody[j] for j in near[kept]],
-                        "weight": dense[node, near[kept]].cpu().numpy(),
+                        "weight": weights[node, near[kept]].cpu().numpy(),
                         "importance": effect[kept],
                     }
                 )
@@ -116,61 +140,55 @@ def neighbor_influence(
 
 
 def _leave_out(
-    model: PopulationGraphClassifier,
-    member: Member,
-    x: Tensor,
-    adj: Tensor,
-    node: int,
-    code: Tensor,
-    n_neighbors: int | None,
+    model: Any, i: int, heard: Listening, node: int, code: Tensor
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the neighbours of a node and what each adds to its margin, of a linear network."""
-    network: Any = member.network
+    (adj,) = heard.graphs
     near = adj[node].nonzero()[:, 0]
-    own = network.skip(x[near]).double()
-    says = margin(own, code.to(x.device).expand(len(near)))  # (neighbours,)
+    own = model._members[i].network.skip(heard.x[near]).double()
+    says = margin(own, code.to(own.device).expand(len(near)))  # (neighbours,)
     weight = adj[node, near].double()
-    total, heard = weight.sum(), weight @ says
-    without = torch.where(weight < total, (heard - weight * says) / (total - weight), 0.0)
-    before = heard / total if len(near) else heard
+    total, sum_of_all = weight.sum(), weight @ says
+    without = torch.where(weight < total, (sum_of_all - weight * says) / (total - weight), 0.0)
+    before = sum_of_all / total if len(near) else sum_of_all
     effect = model.skip_smoothing * (before - without)
     return near.cpu().numpy(), effect.cpu().numpy()
 
 
 def _leave_out_slowly(
-    model: PopulationGraphClassifier,
-    member: Member,
-    x: Tensor,
-    adj: Tensor,
-    node: int,
-    code: Tensor,
-    n_neighbors: int | None,
+    heard: Listening, node: int, code: Tensor, n_neighbors: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Do the same for any network, for the neighbours to whom it is most sensitive."""
-    network = member.network.eval()
+    x = heard.x
     code = code.to(x.device)[None]
 
-    def says(x: Tensor, adj: Tensor) -> Tensor:
-        return margin(network(Data(x=x, adj=adj))[node][None], code)[0]
+    def says(x: Tensor, graphs: list[Tensor]) -> Tensor:
+        return margin(heard.say(x, graphs)[node][None], code)[0]
 
-    near = adj[node].nonzero()[:, 0]
+    near = torch.stack([graph[node] for graph in heard.graphs]).any(dim=0).nonzero()[:, 0]
     if n_neighbors is not None and len(near) > 2 * n_neighbors:
         with torch.enable_grad():
             given = x.clone().requires_grad_()
-            (gradient,) = torch.autograd.grad(says(given, adj), given)
-        moved = (gradient * (x - x.mean(dim=0))).sum(dim=1).abs()[near]
+            (gradient,) = torch.autograd.grad(says(given, heard.graphs), given)
+        moved = (gradient * (x - x.mean(dim=0))).flatten(1).sum(dim=1).abs()[near]
         near = near[moved.topk(2 * n_neighbors).indices]
-    before, effect = says(x, adj), []
-    for other in near:
-        without = adj.clone()
-        without[node, other] = without[other, node] = 0
+    before, effect = says(x, heard.graphs), []
+    for other in near.tolist():
+        without = [_cut(graph, node, other) for graph in heard.graphs]
         effect.append(float(before - says(x, without)))
     return near.cpu().numpy(), np.array(effect)
 
 
+def _cut(graph: Tensor, one: int, other: int) -> Tensor:
+    """Return the graph (N, N) without the edges between two."""
+    graph = graph.clone()
+    graph[one, other] = graph[other, one] = 0
+    return graph
+
+
 @torch.no_grad()
 def phenotype_influence(
-    model: PopulationGraphClassifier, cohort: Cohort, *, target: object | None = None
+    model: Population, cohort: Cohort, *, target: object | None = None
 ) -> pd.DataFrame:
     """Join the participants without one phenotype after the other; say how predictions fall.
 
@@ -178,7 +196,7 @@ def phenotype_influence(
 
     Parameters
     ----------
-    model : PopulationGraphClassifier
+    model : PopulationGraphClassifier or PopulationNetworkClassifier
         Fitted.
     cohort : Cohort (S)
         Fitted or new participants, whose predictions are explained.
@@ -208,43 +226,46 @@ def phenotype_influence(
     model = population_model(model)
     codes = torch.from_numpy(chosen_classes(model, cohort, target))
     names = [*model._edges().columns, "all edges"]
-    total = np.zeros((len(cohort), len(names)))
-    for member in model._members:
-        before = _margins(model, member, cohort, codes)
-        for column, name in enumerate(names):
-            other, same = _without(model, member, name)
-            total[:, column] += before - _margins(other, same, cohort, codes)
-    importance = total / len(model._members)
+    before = _margins(model, cohort, codes)
+    lost = [before - _margins(_without(model, name), cohort, codes) for name in names]
     return pd.DataFrame(
         {
             "participant_id": np.repeat(cohort.participant_ids, len(names)),
             "class": np.repeat(model.classes_[codes], len(names)),
             "phenotype": names * len(cohort),
-            "importance": importance.ravel(),
+            "importance": np.stack(lost, axis=1).ravel(),
         }
     )
 
 
-def _margins(
-    model: PopulationGraphClassifier, member: Member, cohort: Cohort, codes: Tensor
-) -> np.ndarray:
-    x, adj, nodes = listening(model, member, cohort)
-    logits = member.network.eval()(Data(x=x, adj=adj))[torch.from_numpy(nodes).to(x.device)]
-    return margin(logits, codes.to(x.device)).double().cpu().numpy()
+def _margins(model: Population, cohort: Cohort, codes: Tensor) -> np.ndarray:
+    """Return the margin of each participant (S,), the mean over members."""
+    found = []
+    for heard in _listeners(model, cohort):
+        said = heard.say(heard.x, heard.graphs)
+        said = said[torch.from_numpy(heard.nodes).to(said.device)]
+        found.append(margin(said, codes.to(said.device)).double().cpu().numpy())
+    return np.mean(found, axis=0)
 
 
-def _without(
-    model: PopulationGraphClassifier, member: Member, name: str
-) -> tuple[PopulationGraphClassifier, Member]:
-    """Return the model and its member with the graph that a phenotype is left out of."""
-    other = copy.copy(model)
+def _without(model: Population, name: str) -> Population:
+    """Return the model with the graphs that a phenotype is left out of."""
+    other: Any = copy.copy(model)
     edges = model._edges()
     other.categorical = [one for one in edges.categorical if one != name]
     other.continuous = {one: gap for one, gap in edges.continuous.items() if one != name}
     if name == "all edges" or not (other.categorical or other.continuous):
         other.combine = "none"
-    graph = other._edges().join(member.x.cpu().numpy(), model._phenotype, member.sigma)
-    adj = to_tensor(graph, layout="sparse" if member.adj.is_sparse else "dense").to(
-        member.adj.device
-    )
-    return other, replace(member, adj=adj)
+    rejoined: Any = _networks_member if isinstance(model, PopulationNetworkClassifier) else _member
+    other._members = [rejoined(other, member) for member in model._members]
+    return other
+
+
+def _networks_member(model: Any, member: PopulationNetworkMember) -> PopulationNetworkMember:
+    return replace(member, edges=model._edges())  # which joins the fitted ones again
+
+
+def _member(model: Any, member: Member) -> Member:
+    graph = model._edges().join(member.x.cpu().numpy(), model._phenotype, member.sigma)
+    layout: Any = "sparse" if member.adj.is_sparse else "dense"
+    return replace(member, adj=to_tensor(graph, layout=layout).to(member.adj.device))

@@ -12,7 +12,7 @@ from brainograph.cohort import Cohort
 from brainograph.estimators import TransductiveClassifier
 from brainograph.inspection.feature_places import feature_places
 from brainograph.inspection.population_view import joined, names_of, reads_of
-from brainograph.inspection.view import Values, View
+from brainograph.inspection.view import NotThereError, Values, View
 from brainograph.preprocessing import check_regions
 
 __all__ = ["linear_features", "linear_view", "split_linear", "weights_of_linear"]
@@ -34,7 +34,7 @@ def split_linear(model: TransductiveClassifier | Pipeline) -> tuple[BaseEstimato
         features = Pipeline([("features", features), *last.steps[:-1]])
         last = last[-1]
     if not hasattr(last, "coef_"):
-        raise ValueError(
+        raise NotThereError(
             f"a {type(last).__name__} has no weights: this explanation is of linear models. Choose "
             "one, such as LogisticRegression, RidgeClassifier or SVC(kernel='linear')."
         )

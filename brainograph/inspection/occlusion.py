@@ -1,15 +1,26 @@
 """Occlusion: how a prediction changes when a region, an edge or a window is taken away."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 import torch
 
 from brainograph.cohort import Cohort
+from brainograph.estimators import LateFusionClassifier
+from brainograph.estimators.wrapper import unwrapped
+from brainograph.inspection.members import explain_members
 from brainograph.inspection.opening import Model, open_model
-from brainograph.inspection.view import Read, Values, View, chosen_classes, margin, tidy_rows
+from brainograph.inspection.view import (
+    NotThereError,
+    Read,
+    Values,
+    View,
+    chosen_classes,
+    margin,
+    tidy_rows,
+)
 
 __all__ = ["Occluded", "occlude"]
 
@@ -35,22 +46,24 @@ def occlude(
     with F the log-odds of a class (with more than two, its logit less the mean of the others; of a
     regression, the standardised number). What is taken away becomes the mean of ``background``,
     and 0 in series and images; a whole input that the network can do without is missing. It works
-    where there is no gradient, and costs one prediction for each thing.
+    where there is no gradient, and costs one prediction for each thing. Of fused decisions each
+    member is explained, and counts by its share.
 
     Parameters
     ----------
     model : fitted estimator
-        Of subjects or of a population, or a pipeline with a linear model at its end. The mean
-        over its members is returned.
+        Of subjects or of a population, of kernels or fused decisions, or a pipeline with a linear
+        model at its end. The mean over its members is returned.
     cohort : Cohort (S)
         Whose predictions are explained.
     what : {"region", "edge", "network", "window", "phenotype", "input"}
         A region and all of its edges; one edge; all regions with the same ``network`` in
         ``cohort.regions``; ``width`` volumes; a phenotype that is read; all that is read under one
-        name, such as an image or a modality. In a population graph everybody loses it.
+        name, such as an image or a modality. In a population graph everybody loses it; where a
+        population network learns features, the participant does, whose neighbours may change.
     regions : sequence of str, optional
         Occlude only these regions, or the edges among them.
-    target : label, optional
+    target : label or array of labels (S,), optional
         The class to explain; by default the second of two, or the predicted one of several.
     background : Cohort, optional
         As in :func:`~brainograph.inspection.attribute`.
@@ -87,8 +100,13 @@ def occlude(
     """
     if what not in get_args(Occluded):
         raise ValueError(f"what must be one of {get_args(Occluded)}, got {what!r}.")
-    networks = _networks(cohort, getattr(model, "parcellation", None)) if what == "network" else {}
     codes = chosen_classes(model, cohort, target)
+    *_, inner = unwrapped(model)
+    if isinstance(inner, LateFusionClassifier):
+        how: Any = {"regions": regions, "target": inner.classes_[codes]}
+        how |= {"background": background, "width": width}
+        return explain_members(inner, cohort, lambda member: occlude(member, cohort, what, **how))
+    networks = _networks(cohort, getattr(inner, "parcellation", None)) if what == "network" else {}
     classes = getattr(model, "classes_", None)
     ids = np.array(cohort.participant_ids, dtype=object)
     tables = []
@@ -97,7 +115,7 @@ def occlude(
         for view in views:
             units = list(_units(view, what, width, networks, regions))
             if not units:
-                raise ValueError(
+                raise NotThereError(
                     f"the model reads {list(view.reads)}, of which no {what} can be taken away. "
                     f"Choose another of {get_args(Occluded)}."
                 )
@@ -137,7 +155,7 @@ def _units(
         for name in view.reads:
             yield {"input": name}, {name: np.ones((), dtype=bool)}
     elif what == "window":
-        volumes = [read.volume.max() + 1 for read in view.reads.values()]
+        volumes = [int(read.volume.max()) + 1 for read in view.reads.values()]
         for start in range(0, max(volumes), width):
             stop = min(start + width, max(volumes))
             inside = {n: _inside(read, start, stop) for n, read in view.reads.items()}
@@ -159,7 +177,7 @@ def _units(
 def _chosen(view: View, regions: Sequence[str] | None) -> list[str]:
     """Return the regions that are read, or those of them that are wanted."""
     there = [view.regions[i] for i in _there(view, "first")]
-    if strangers := sorted(set(regions or ()) - set(there)):
+    if strangers := sorted(set(() if regions is None else regions) - set(there)):
         raise ValueError(f"the model reads no regions {strangers[:5]}; it reads {there[:5]}, ...")
     return there if regions is None else list(regions)
 

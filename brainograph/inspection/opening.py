@@ -7,17 +7,33 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from brainograph.cohort import Cohort
-from brainograph.estimators import PopulationGraphClassifier, TransductiveClassifier
+from brainograph.estimators import (
+    LateFusionClassifier,
+    MultipleKernelClassifier,
+    PopulationGraphClassifier,
+    PopulationNetworkClassifier,
+    TransductiveClassifier,
+)
 from brainograph.estimators.subject_base import SubjectGraph
 from brainograph.estimators.wrapper import unwrapped
+from brainograph.inspection.kernel_view import kernel_view
 from brainograph.inspection.linear_view import linear_view
+from brainograph.inspection.population_network_view import population_network_views
 from brainograph.inspection.population_view import population_view
 from brainograph.inspection.subject_view import subject_views
 from brainograph.inspection.view import View
 
 __all__ = ["Model", "open_model"]
 
-Model: TypeAlias = SubjectGraph | PopulationGraphClassifier | TransductiveClassifier | Pipeline
+Model: TypeAlias = (
+    SubjectGraph
+    | PopulationGraphClassifier
+    | PopulationNetworkClassifier
+    | MultipleKernelClassifier
+    | LateFusionClassifier
+    | TransductiveClassifier
+    | Pipeline
+)
 
 
 def open_model(
@@ -28,8 +44,8 @@ def open_model(
     Parameters
     ----------
     model : fitted estimator
-        Of subjects or of a population, or a pipeline with a linear model at its end; of a model
-        that is wrapped in calibration and the like, the one inside.
+        Of subjects or of a population, a mixture of kernels, or a pipeline with a linear model at
+        its end; of a model that is wrapped in calibration and the like, the one inside.
     cohort : Cohort (S)
         Who is explained.
     background : Cohort, optional
@@ -52,9 +68,17 @@ def open_model(
         check_is_fitted(model, "_members")
         n_members = len(model._members)
         return [[population_view(model, i, cohort, background)] for i in range(n_members)]
+    if isinstance(model, PopulationNetworkClassifier):
+        check_is_fitted(model, "_members")
+        n_members = len(model._members)
+        return [population_network_views(model, i, cohort, background) for i in range(n_members)]
+    if isinstance(model, MultipleKernelClassifier):
+        check_is_fitted(model, "classifier_")
+        return [[kernel_view(model, cohort, background)]]
     if isinstance(model, (TransductiveClassifier, Pipeline)):
         return [[linear_view(model, cohort, background)]]
     raise ValueError(
         f"a {type(model).__name__} cannot be explained; give a fitted SubjectGraphClassifier, "
-        "PopulationGraphClassifier, TransductiveClassifier or scikit-learn pipeline."
+        "PopulationGraphClassifier, PopulationNetworkClassifier, MultipleKernelClassifier, "
+        "LateFusionClassifier, TransductiveClassifier or scikit-learn pipeline."
     )

@@ -11,7 +11,13 @@ from sklearn.pipeline import Pipeline
 from torch import nn
 
 from brainograph.cohort import Cohort
-from brainograph.estimators import PopulationGraphClassifier, TransductiveClassifier
+from brainograph.estimators import (
+    LateFusionClassifier,
+    MultipleKernelClassifier,
+    PopulationGraphClassifier,
+    PopulationNetworkClassifier,
+    TransductiveClassifier,
+)
 from brainograph.estimators.subject_base import SubjectGraph
 from brainograph.estimators.wrapper import unwrapped
 from brainograph.inspection.importances import places_of
@@ -110,7 +116,7 @@ def sanity_check(
 def _networks(model: Model) -> list[nn.Module]:
     if isinstance(model, SubjectGraph):
         return list(model._members)
-    if isinstance(model, PopulationGraphClassifier):
+    if isinstance(model, (PopulationGraphClassifier, PopulationNetworkClassifier)):
         return [member.network for member in model._members]
     return []
 
@@ -130,7 +136,8 @@ def randomized(model: Model, layers: list[str] | None = None, *, random_state: i
     Parameters
     ----------
     model : fitted estimator
-        Of networks or linear.
+        Of networks, linear, or of kernels, whose participants change places. The fitted
+        participants of a population network are strangers to it afterwards.
     layers : list of str, optional
         Names of the layers to randomise; all by default.
     random_state : int
@@ -146,6 +153,18 @@ def randomized(model: Model, layers: list[str] | None = None, *, random_state: i
         other._members = [
             replace(one, network=_redrawn(one.network, chosen, generator)) for one in model._members
         ]
+    elif isinstance(model, PopulationNetworkClassifier):
+        other._members = [
+            replace(one, network=_redrawn(one.network, chosen, generator)) for one in model._members
+        ]
+        # codes of the fitted are those of the trained encoder: everybody is met as a stranger
+        other.participant_ids_ = [f"fitted {i}" for i in range(len(model.participant_ids_))]
+    elif isinstance(model, LateFusionClassifier):
+        other.members_ = {
+            name: randomized(one, random_state=random_state) for name, one in model.members_.items()
+        }
+    elif isinstance(model, MultipleKernelClassifier):
+        other._features, other._centerers = _other_people(model, random_state)
     elif isinstance(model, TransductiveClassifier):
         other.classifier_ = _shuffled(model.classifier_, random_state)
     elif isinstance(model, Pipeline):
@@ -154,6 +173,15 @@ def randomized(model: Model, layers: list[str] | None = None, *, random_state: i
     else:
         raise ValueError(f"a {type(model).__name__} has no weights that could be randomised.")
     return other
+
+
+def _other_people(model: MultipleKernelClassifier, random_state: int) -> tuple[Any, Any]:
+    """Return the features and centerers of kernels whose participants have changed places."""
+    order = np.random.default_rng(random_state).permutation(len(model.participant_ids_))
+    centerers = copy.deepcopy(model._centerers)
+    for centerer in centerers.values():
+        centerer.K_fit_rows_ = centerer.K_fit_rows_[order]
+    return {name: x[order] for name, x in model._features.items()}, centerers
 
 
 @torch.no_grad()

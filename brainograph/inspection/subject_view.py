@@ -1,26 +1,31 @@
 """What a network on single participants reads of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from brainograph.cohort import Cohort
+from brainograph.estimators import PopulationNetworkClassifier
 from brainograph.estimators.subject_base import SubjectGraph
+from brainograph.estimators.subject_data import SubjectData
 from brainograph.inspection.feature_places import phenotype_codes
 from brainograph.inspection.view import Read, Values, View
 from brainograph.nn import BrainBatch
 from brainograph.preprocessing import check_regions
 from brainograph.preprocessing.parcellation import parcellation_of
+from brainograph.preprocessing.phenotypes import Phenotypes
 
-__all__ = ["Logits", "own_regions", "subject_views", "with_values"]
+__all__ = ["Logits", "Say", "network_views", "own_regions", "subject_views", "with_values"]
 
+Say = Callable[[BrainBatch, np.ndarray], Tensor]  # (some participants, their rows) -> logits (B, K)
 _AT_ONCE = 16  # participants
 
 
-def own_regions(model: SubjectGraph, cohort: Cohort) -> Cohort:
+def own_regions(model: SubjectGraph | PopulationNetworkClassifier, cohort: Cohort) -> Cohort:
     """Return the cohort in the parcellation of the model, or say that its regions differ."""
     cohort = parcellation_of(cohort, model.parcellation)
     check_regions(model.region_names_, cohort.regions.index.to_numpy())
@@ -39,14 +44,51 @@ def subject_views(
     """
     network, phenotypes = model._members[i].eval(), model._phenotypes[i]
     cohort = own_regions(model, cohort)
-    behind = cohort if background is None else own_regions(model, background)
+    behind = None if background is None else own_regions(model, background)
     data = model._data(cohort, network)
+    if phenotypes is not None:
+        data = data.with_phenotypes(phenotypes.transform(cohort))
+    columns = [str(name) for name in model.phenotypes]
+    return network_views(network, data, cohort, behind, phenotypes, columns)
+
+
+def network_views(
+    network: torch.nn.Module,
+    data: SubjectData,
+    cohort: Cohort,
+    background: Cohort | None,
+    phenotypes: Phenotypes | None,
+    columns: list[str],
+    say: Say | None = None,
+) -> Iterator[View]:
+    """Return the views of participants as a network reads them, 16 each.
+
+    Parameters
+    ----------
+    network : Module
+        Whose ``missing_ok`` tells what may be left out.
+    data : SubjectData (S)
+        What is read.
+    cohort, background : Cohort
+        Of the same regions; by default ``cohort`` stands for no information.
+    phenotypes : Phenotypes, optional
+        As they are read.
+    columns : list of str
+        Their names in the cohort.
+    say : callable, optional
+        What is explained; by default the network's own logits.
+    """
+    if data.regions:
+        raise ValueError(
+            f"the network reads the parcellations {list(data.regions)} beside its own, and an "
+            "explanation names the regions of one. Explain a model of each."
+        )
+    behind = cohort if background is None else background
     names: list[str] = []
     means: dict[str, np.ndarray] = {}
     if phenotypes is not None:
         names = [str(name) for name in phenotypes.get_feature_names_out()]
         means["phenotypes"] = phenotypes.transform(behind).mean(axis=0)
-        data = data.with_phenotypes(phenotypes.transform(cohort))
     for kind in ("connectivity", "measures"):
         for name in data.names(kind):
             means[f"{kind}/{name}"] = np.nanmean(getattr(behind, kind)[name], axis=0)
@@ -56,7 +98,6 @@ def subject_views(
             "those that were learnt from: background=training_cohort."
         )
     device = next(network.parameters()).device
-    columns = [str(name) for name in model.phenotypes]
     codes = phenotype_codes(names, columns)
     for start in range(0, len(data), _AT_ONCE):
         rows = np.arange(start, min(start + _AT_ONCE, len(data)))
@@ -65,7 +106,7 @@ def subject_views(
         yield View(
             rows,
             reads,
-            Logits(network, batch, reads),
+            Logits(network, batch, reads, None if say is None else partial(_asked, say, rows)),
             cohort.regions.index.tolist(),
             columns,
             None if batch.lengths is None else batch.lengths.cpu().numpy(),
@@ -94,12 +135,22 @@ def _read(batch: BrainBatch, name: str, mean: np.ndarray | None, codes: np.ndarr
             return Read(values, baseline, shape)
 
 
+def _asked(say: Say, rows: np.ndarray, batch: BrainBatch, positions: Tensor) -> Tensor:
+    return say(batch, rows[positions.cpu().numpy()])
+
+
 class Logits:
     """The network as a function of what it reads."""
 
-    def __init__(self, network: torch.nn.Module, batch: BrainBatch, reads: dict[str, Read]) -> None:
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        batch: BrainBatch,
+        reads: dict[str, Read],
+        say: Callable[[BrainBatch, Tensor], Tensor] | None = None,
+    ) -> None:
         self.network, self.batch = network, batch
-        self.reads = reads
+        self.reads, self.say = reads, say
 
     def __call__(self, values: Values, rows: Tensor) -> Tensor:
         """Return logits (B, K) of some rows; what is left out is missing or as for nobody."""
@@ -117,7 +168,7 @@ class Logits:
         nobody = torch.zeros(len(rows), dtype=torch.bool, device=batch.device)
         batch.present = {**batch.present, **dict.fromkeys(absent, nobody)}
         with torch.backends.cudnn.flags(enabled=False):  # its LSTM has no gradient in eval
-            return self.network(batch)
+            return self.network(batch) if self.say is None else self.say(batch, rows)
 
 
 def with_values(batch: BrainBatch, values: Values) -> BrainBatch:

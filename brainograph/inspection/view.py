@@ -10,9 +10,13 @@ from torch import Tensor
 
 from brainograph.cohort import Cohort
 
-__all__ = ["Read", "View", "chosen_classes", "margin", "tidy_rows"]
+__all__ = ["NotThereError", "Read", "View", "chosen_classes", "margin", "tidy_rows"]
 
 Values = dict[str, Tensor]
+
+
+class NotThereError(ValueError):
+    """A model reads or has nothing of the kind that an explanation was asked by."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,8 @@ def margin(logits: Tensor, target: Tensor) -> Tensor:
 def chosen_classes(model: object, cohort: Cohort, target: object | None) -> np.ndarray:
     """Return the position of the class to explain for each participant (S,).
 
+    A target is a label, or an array of the label of each participant (S,).
+
     Raises
     ------
     ValueError
@@ -119,6 +125,8 @@ def chosen_classes(model: object, cohort: Cohort, target: object | None) -> np.n
             raise ValueError(f"a model of numbers has no classes, got target={target!r}.")
         return np.zeros(len(cohort), dtype=np.int64)
     known = list(classes)
+    if isinstance(target, np.ndarray):
+        return np.searchsorted(classes, target).astype(np.int64)
     if target is not None and target not in known:
         raise ValueError(f"target must be one of the classes {known}, got {target!r}.")
     if target is not None:
