@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,6 +48,13 @@ _NOT_SAVED = ("augmentation", "checkpoint", "log", "pretrained")  # only ``fit``
 
 def _matrix(phenotypes: Phenotypes | None, cohort: Cohort) -> np.ndarray | None:
     return None if phenotypes is None else phenotypes.transform(cohort)
+
+
+def _name(augmentation: Augmentation | None) -> str:
+    """Say which augmentation it is, with its settings where it has fields."""
+    if augmentation is None or is_dataclass(augmentation):
+        return repr(augmentation)
+    return getattr(augmentation, "__qualname__", type(augmentation).__qualname__)
 
 
 def _part(cohort: Cohort, parcellation: str | None) -> Cohort:
@@ -272,6 +279,7 @@ class SubjectGraph(BaseEstimator):
             "pretrained": None if self.pretrained is None else str(self.pretrained),
             "freeze": list(self.freeze),
             "head": self.head,
+            "augmentation": _name(self.augmentation),
             "random_state": self.random_state,
         }
         of = hashlib.sha256(cohort.fingerprint().encode() + target.tobytes()).hexdigest()[:16]

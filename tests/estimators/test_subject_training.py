@@ -11,6 +11,7 @@ from brainograph.cohort import Cohort
 from brainograph.datasets import simulate_cohort
 from brainograph.estimators import SubjectGraphClassifier, Training
 from brainograph.estimators.subject_training import epoch_batches
+from brainograph.nn.augment import WindowCrop
 
 SHORT = {"max_epochs": 4, "patience": 4, "lr": 0.01, "batch_size": 8}
 
@@ -188,7 +189,7 @@ def test_killed_and_resumed_is_never_killed_bit_for_bit(cohort, y, tmp_path, opt
 
 
 def test_a_finished_training_is_not_repeated(cohort, y, tmp_path):
-    first = new_model(checkpoint=tmp_path).fit(cohort, y)
+    first = new_model(checkpoint=tmp_path, augmentation=PowerCut(1000)).fit(cohort, y)
     again = new_model(checkpoint=tmp_path, augmentation=PowerCut(0)).fit(cohort, y)
     assert same_weights(first, again)
 
@@ -199,6 +200,8 @@ def test_a_checkpoint_of_other_settings_is_refused_and_of_other_people_is_left_a
     new_model(checkpoint=tmp_path).fit(cohort, y)
     with pytest.raises(ValueError, match=r"of another training: params .*hidden_channels"):
         new_model(checkpoint=tmp_path, params={"hidden_channels": 9}).fit(cohort, y)
+    with pytest.raises(ValueError, match=r"augmentation 'None' and not 'WindowCrop\(.*0\.7"):
+        new_model(checkpoint=tmp_path, augmentation=WindowCrop(0.7)).fit(cohort, y)
     new_model(checkpoint=tmp_path).fit(cohort[:30], y[:30])
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -207,7 +210,7 @@ def test_the_log_has_every_epoch_also_after_a_cut(cohort, y, tmp_path):
     model = new_model(checkpoint=tmp_path / "c", log=tmp_path / "log", augmentation=PowerCut(9))
     with pytest.raises(PowerError):
         model.fit(cohort, y)
-    model.set_params(augmentation=None).fit(cohort, y)
+    model.set_params(augmentation=PowerCut(1000)).fit(cohort, y)
     table = pd.read_csv(tmp_path / "log" / "member0" / "history.csv", index_col="epoch")
     assert table.columns.tolist() == ["loss", "validation", "lr", "seconds"]
     assert np.allclose(table["loss"], model.history_.loc[0]["loss"])
