@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from brainograph.cli.app import app, refuse_occupied, say
+from brainograph.cli.reading import HashIds, Salt, with_hashed_ids, with_hashed_training_ids
 
 if TYPE_CHECKING:
     from brainograph.inspection.explanations import Explanation
@@ -66,6 +67,8 @@ def explain(
     atlas: Annotated[
         Path | None, typer.Option(help="Label image of the regions, to fill them in pictures.")
     ] = None,
+    hash_ids: HashIds = False,
+    salt: Salt = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace explanations that are there.")
     ] = False,
@@ -87,7 +90,8 @@ def explain(
         if strangers := [name for name, row in zip(participant, rows, strict=True) if row < 0]:
             raise ValueError(f"{cohort} has no participants {strangers[:5]}.")
         everybody, people = people, people[rows]
-    fitted = load_model(model)
+    people = with_hashed_ids(people, hash_ids, salt)
+    fitted = with_hashed_training_ids(load_model(model), hash_ids, salt)
     classes = getattr(fitted, "classes_", ())
     label = next((one for one in classes if str(one) == target), target)
     behind = everybody if participant else None

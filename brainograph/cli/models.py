@@ -24,6 +24,7 @@ from brainograph.cli.reading import (
     given_options,
     read_scans,
     with_hashed_ids,
+    with_hashed_training_ids,
 )
 
 if TYPE_CHECKING:
@@ -218,6 +219,7 @@ def predict(
     else:
         people = Cohort.load(source)
     people = with_hashed_ids(people, hash_ids, salt)
+    fitted = with_hashed_training_ids(fitted, hash_ids, salt)
     table = prediction_table(
         fitted,
         people,

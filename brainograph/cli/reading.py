@@ -30,6 +30,7 @@ __all__ = [
     "given_options",
     "read_scans",
     "with_hashed_ids",
+    "with_hashed_training_ids",
 ]
 
 
@@ -150,3 +151,12 @@ def with_hashed_ids(cohort: "Cohort", wanted: bool, salt: str | None) -> "Cohort
     from brainograph.estimators.privacy import hash_ids
 
     return hash_ids(cohort, salt)
+
+
+def with_hashed_training_ids(model: Any, wanted: bool, salt: str | None) -> Any:
+    """Return a fitted model that knows its participants by hashed ids if that is wanted."""
+    if not wanted or salt is None:
+        return model
+    from brainograph.estimators.privacy import hash_training_ids
+
+    return hash_training_ids(model, salt)

@@ -2,6 +2,7 @@
 
 import copy
 import hmac
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -12,6 +13,7 @@ import pandas as pd
 from scipy import sparse
 
 from brainograph.cohort import Cohort
+from brainograph.estimators.late_fusion import LateFusionClassifier
 from brainograph.estimators.member import Member
 from brainograph.estimators.population import PopulationGraphClassifier
 from brainograph.estimators.subject_base import SubjectGraph
@@ -20,9 +22,10 @@ from brainograph.estimators.wrapper import Wrapper, unwrapped
 from brainograph.nn.adjacency import to_tensor
 from brainograph.preprocessing.mida import MIDA
 
-__all__ = ["drop_training_data", "hash_ids", "kept_of_participants"]
+__all__ = ["drop_training_data", "hash_ids", "hash_training_ids", "kept_of_participants"]
 
 Fitted = TypeVar("Fitted")
+_HASHED = re.compile("p[0-9a-f]{12}")
 
 
 def hash_ids(cohort: Cohort, salt: str) -> Cohort:
@@ -72,6 +75,39 @@ def hash_ids(cohort: Cohort, salt: str) -> Cohort:
     )
     provenance = {k: v for k, v in cohort.provenance.items() if k != "source"}
     return replace(renamed, provenance=provenance | {"ids": "hashed"})
+
+
+def hash_training_ids(model: Fitted, salt: str) -> Fitted:
+    """Return a fitted model that knows its training participants by the names of :func:`hash_ids`.
+
+    Names that were hashed before the fit stay. Predictions are the same; what names training
+    participants, such as neighbours, names nobody.
+
+    Examples
+    --------
+    >>> from brainograph.datasets import simulate_cohort
+    >>> cohort = simulate_cohort(n_subjects=40, random_state=0)
+    >>> y = cohort.phenotype["diagnosis"].to_numpy()
+    >>> model = PopulationGraphClassifier(max_epochs=2, n_members=1).fit(cohort[:30], y[:30])
+    >>> hidden = hash_ids(cohort, "0123456789abcdef")
+    >>> print(hash_training_ids(model, "0123456789abcdef").regime(hidden[[0, 39]]))
+    ['training' 'inductive']
+    """
+    other: Any = copy.copy(model)
+    if isinstance(other, Wrapper):
+        other.estimator_ = hash_training_ids(other.estimator_, salt)
+        return other
+    if isinstance(other, LateFusionClassifier):
+        members = other.members_.items()
+        other.members_ = {name: hash_training_ids(one, salt) for name, one in members}
+    ids = getattr(other, "participant_ids_", [])
+    if not ids or all(_HASHED.fullmatch(name) for name in ids):
+        return other
+    other.participant_ids_ = [_hashed(name, salt) for name in ids]
+    if isinstance(other, PopulationGraphClassifier):
+        names = pd.Index(other.participant_ids_, name="participant_id")
+        other._phenotype = other._phenotype.set_axis(names)
+    return other
 
 
 def _hashed(name: str, salt: str) -> str:

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from brainograph import cli
+from brainograph.cohort import Cohort
 from brainograph.datasets import simulate_cohort
 from brainograph.estimators import PopulationGraphClassifier
+from brainograph.estimators.privacy import hash_ids
 
 
 def call(capsys, *arguments):
@@ -46,6 +48,35 @@ def test_tables_of_some_participants(capsys, paths, tmp_path):
     status, said = call(capsys, "explain", model, cohort, out)
     assert status == 1
     assert "Add --overwrite" in said
+
+
+def test_hashed_ids_are_all_that_is_written(capsys, paths, tmp_path):
+    model, cohort = paths
+    ids = pd.read_csv(cohort / "participants.tsv", sep="\t")["participant_id"].tolist()
+    salt = ("--hash-ids", "--salt", "a secret of the study")
+    plain, hashed = tmp_path / "plain", tmp_path / "hashed"
+    assert call(capsys, "explain", model, cohort, plain)[0] == 0
+    some = ("--participant", ids[0], "--participant", ids[1])
+    assert call(capsys, "explain", model, cohort, hashed, *salt, *some)[0] == 0
+    written = [path for path in hashed.rglob("*") if path.suffix in (".tsv", ".json")]
+    assert len(written) >= 8
+    assert not [name for name in ids for path in written if name in path.read_text()]
+    known = hash_ids(Cohort.load(cohort), salt[-1]).participant_ids
+    names = dict(zip(ids, known, strict=True))
+    for kind in ("neighbors", "phenotypes"):
+        before, after = (
+            pd.read_csv(folder / "participants" / f"{kind}.tsv", sep="\t")
+            for folder in (plain, hashed)
+        )
+        before = before[before["participant_id"].isin(ids[:2])]
+        before = before.replace({"participant_id": names, "neighbor": names})
+        assert len(before) == len(after) > 0
+        keys = [name for name in ("participant_id", "neighbor", "phenotype") if name in after]
+        pair = before.merge(after, on=keys, suffixes=("", "_hashed"))
+        assert len(pair) == len(after)
+        np.testing.assert_allclose(pair["importance"], pair["importance_hashed"], atol=1e-6)
+    status, said = call(capsys, "explain", model, cohort, tmp_path / "no", "--hash-ids")
+    assert (status, "needs a salt" in said) == (1, True)
 
 
 def test_what_is_not_there_is_said(capsys, paths, tmp_path):

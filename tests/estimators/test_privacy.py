@@ -6,6 +6,7 @@ from brainograph.cohort import Cohort
 from brainograph.datasets import simulate_cohort
 from brainograph.estimators import (
     Calibrated,
+    LateFusionClassifier,
     PopulationGraphClassifier,
     PopulationNetworkClassifier,
     SubjectGraphClassifier,
@@ -15,7 +16,12 @@ from brainograph.estimators import (
 )
 from brainograph.estimators.neighborhood import Neighborhood
 from brainograph.estimators.prediction_table import prediction_table
-from brainograph.estimators.privacy import drop_training_data, hash_ids, kept_of_participants
+from brainograph.estimators.privacy import (
+    drop_training_data,
+    hash_ids,
+    hash_training_ids,
+    kept_of_participants,
+)
 from brainograph.preprocessing import MIDA, Edges, Harmonized
 
 FAST = {"max_epochs": 8, "patience": 4, "n_members": 2, "device": "cpu"}
@@ -147,3 +153,34 @@ class TestNeighborhood:
         odd = cohort[30:].assign(connectivity={"fc": signs})
         said = prediction_table(model, odd, n_passes=0)["warnings"]
         assert said.str.startswith("nobody in training is near: the nearest is at ").all()
+
+
+class TestHashedTrainingIds:
+    def models(self, cohort, y):
+        quick = Training(max_epochs=1, validation_fraction=0.0)
+        one = TransductiveClassifier(Edges(), LogisticRegression())
+        yield Calibrated(PopulationGraphClassifier(**FAST)).fit(cohort[:30], y[:30])
+        yield PopulationNetworkClassifier("VMMDGCN", training=quick, device="cpu").fit(
+            cohort[:30], y[:30]
+        )
+        yield SubjectGraphClassifier("MeanMLP", training=quick, device="cpu").fit(
+            cohort[:30], y[:30]
+        )
+        yield LateFusionClassifier([("one", one)], how="mean").fit(cohort[:30], y[:30])
+
+    def test_participants_are_known_by_their_new_names(self, cohort, y):
+        hidden = hash_ids(cohort, SALT)
+        for model in self.models(cohort, y):
+            other = hash_training_ids(model, SALT)
+            assert np.array_equal(other.predict_proba(hidden), model.predict_proba(cohort))
+            assert np.array_equal(other.regime(hidden), model.regime(cohort))
+            assert set(hash_training_ids(other, SALT).regime(hidden)) == set(other.regime(hidden))
+            assert set(model.regime(cohort[:5])) == {"training"}  # the first is left as it was
+
+    def test_nearest_participants_are_not_named(self, cohort, y):
+        model = PopulationGraphClassifier(**FAST).fit(cohort[:30], y[:30])
+        table = prediction_table(
+            hash_training_ids(model, SALT), hash_ids(cohort[30:], SALT), n_passes=0
+        )
+        assert not any(name in table.to_csv() for name in cohort.participant_ids)
+        assert "nearest" in table
