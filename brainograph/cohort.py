@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from brainograph.cohort_files import read_members, write_members
-from brainograph.files import replace_on_success
+from brainograph.files import replace_on_success, sampled_digest
 
 __all__ = ["Cohort"]
 
@@ -357,7 +357,10 @@ class Cohort:
             )
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 of the data: the same whatever the order of the rows."""
+        """Return a SHA-256 of the data: the same whatever the order of the rows.
+
+        Of images it knows what is in the files, by samples, and not where they are: they may move.
+        """
         digests = []
         texts = [
             np.where(column.isna(), "nan", [_text(value) for value in column.to_numpy()])
@@ -371,6 +374,8 @@ class Cohort:
             for member in (self.connectivity, self.measures):
                 for name in sorted(member):
                     digest.update(name.encode() + np.ascontiguousarray(member[name][row]).tobytes())
+            for name, path in self.images.iloc[row].dropna().sort_index().items():
+                digest.update(f"{name}\t{sampled_digest(path)}".encode())
             digests.append(digest.digest())
         digests.append("\t".join(self.regions.index).encode())
         digests += [f"{n}\t{one.fingerprint()}".encode() for n, one in self.parcellations.items()]

@@ -1,5 +1,6 @@
 """Write files whole or not at all, and tables as BIDS writes them."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ __all__ = [
     "json_text",
     "read_tsv",
     "replace_on_success",
+    "sampled_digest",
     "write_array",
     "write_json",
     "write_tsv",
@@ -87,6 +89,33 @@ def write_tsv(table: pd.DataFrame, path: str | os.PathLike[str], *, index: bool 
     """Write a table as BIDS does: tabs, ``n/a`` for what is missing."""
     with replace_on_success(path) as temporary:
         table.to_csv(temporary, sep="\t", index=index, na_rep="n/a", lineterminator="\n")
+
+
+def sampled_digest(path: str | os.PathLike[str]) -> str:
+    """Return a SHA-256 of a file's length and of 32 samples of it, of 4 kB, from end to end.
+
+    So a folder of images is told from another in little time, wherever it is and whenever it was
+    written. A volume that was processed anew is another; one voxel that was changed is seen in a
+    compressed file only, which ends in a checksum. What is not there is known by its path.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> paths = [folder / "one.nii", folder / "two.nii"]
+    >>> _ = [path.write_bytes(b"voxels") for path in paths]
+    >>> sampled_digest(paths[0]) == sampled_digest(paths[1])
+    True
+    """
+    if not Path(path).is_file():
+        return hashlib.sha256(f"no file {path}".encode()).hexdigest()
+    size, length = Path(path).stat().st_size, 4096
+    digest = hashlib.sha256(str(size).encode())
+    with Path(path).open("rb") as file:
+        for start in np.unique(np.linspace(0, max(0, size - length), 32).astype(int)).tolist():
+            file.seek(start)
+            digest.update(file.read(length))
+    return digest.hexdigest()
 
 
 def read_tsv(path: str | os.PathLike[str], *, index: str | None = None) -> pd.DataFrame:

@@ -238,6 +238,48 @@ def test_the_fingerprint_knows_the_data_and_not_the_order(cohort):
     assert cohort.assign(timeseries=series).fingerprint() != cohort.fingerprint()
 
 
+class TestTheFingerprintOfImages:
+    """What is in the files counts, and not where they are or when they were written."""
+
+    @pytest.fixture
+    def volume(self):
+        return np.random.default_rng(0).bytes(300_000)
+
+    def of(self, folder, content, **others):
+        folder.mkdir()
+        (folder / "a.nii").write_bytes(content)
+        images = pd.DataFrame({"T1w": [str(folder / "a.nii"), None], **others}, index=["a", "b"])
+        return Cohort(pd.DataFrame(index=["a", "b"]), pd.DataFrame(), images=images).fingerprint()
+
+    def test_a_folder_may_move(self, volume, tmp_path):
+        assert self.of(tmp_path / "one", volume) == self.of(tmp_path / "two", volume)
+
+    @pytest.mark.parametrize("at", [0, 150_000, -1])
+    def test_another_content(self, volume, tmp_path, at):
+        other = bytearray(volume)
+        for i in range(20_000 if at == 150_000 else 1):  # processed anew, not one voxel
+            other[at + i] ^= 1
+        assert self.of(tmp_path / "one", volume) != self.of(tmp_path / "two", bytes(other))
+
+    def test_another_length_modality_or_owner(self, volume, tmp_path):
+        path = str(tmp_path / "1" / "a.nii")
+        found = {
+            self.of(tmp_path / "1", volume),
+            self.of(tmp_path / "2", volume[:-1]),
+            self.of(tmp_path / "3", volume, pet=[None, path]),
+            self.of(tmp_path / "4", volume, T1w=[None, path]),
+            self.of(tmp_path / "5", volume, T1w=["nowhere.nii", None]),
+            self.of(tmp_path / "6", volume, T1w=[None, None]),
+        }
+        assert len(found) == 6
+
+    def test_a_cohort_without_images_is_as_before(self, cohort):
+        bare = cohort.assign(images=pd.DataFrame())
+        nobody = bare.assign(images=pd.DataFrame({"T1w": [None]}, index=["sub-03"]))
+        assert bare.fingerprint() != cohort.fingerprint()
+        assert bare.fingerprint() == nobody.fingerprint()
+
+
 def test_locate_finds_rows_by_id(cohort):
     assert cohort.locate(["sub-05", "nobody", "sub-00"]).tolist() == [5, -1, 0]
 

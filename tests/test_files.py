@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brainograph.files import read_tsv, replace_on_success, write_json, write_tsv
+from brainograph.files import read_tsv, replace_on_success, sampled_digest, write_json, write_tsv
 
 
 def test_a_failing_block_leaves_the_old_file_and_no_rubbish(tmp_path):
@@ -83,3 +83,13 @@ def test_numbers_stay_numbers_in_json(tmp_path):
         "source": "a",
         "when": "2024-01-31",
     }
+
+
+def test_a_digest_of_samples(tmp_path):
+    path = tmp_path / "volume.nii"
+    path.write_bytes(b"")
+    empty = sampled_digest(path)
+    path.write_bytes(b"short")
+    assert sampled_digest(path) == sampled_digest(path) != empty
+    assert sampled_digest(tmp_path / "a.nii") == sampled_digest(tmp_path / "a.nii")
+    assert sampled_digest(tmp_path / "a.nii") != sampled_digest(tmp_path / "b.nii")
