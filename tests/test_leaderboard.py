@@ -2,10 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brainograph.config import ConfigError, Experiment
+from brainograph.config import ConfigError, Experiment, load_config
 from brainograph.datasets import simulate_cohort
 from brainograph.leaderboard import boards, leaderboard, tabulate, write_leaderboard
 from brainograph.model_selection import Results
+from brainograph.report import write_report
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +66,13 @@ def test_controls_that_are_shared_run_once(cohort_folder, tmp_path):
     assert "| EV-GCN |  | leaked |" in text
     assert len(pd.read_csv(tmp_path / "leaderboard.tsv", sep="\t")) == 5
     assert (tmp_path / "leaderboard.svg").stat().st_size > 1000
+
+
+def test_a_board_keeps_its_settings_for_the_report(cohort_folder, tmp_path):
+    one = make(cohort_folder, controls=["majority"])
+    leaderboard({"a": one, "b": make(cohort_folder, controls=[])}, tmp_path, progress=False)
+    board = tmp_path / "ho__stratified"
+    assert load_config(board / "config.yaml") == one  # that of the first, which the report is about
+    assert load_config(board / "b.yaml").controls == []
+    page = write_report(board).read_text()
+    assert "The settings of the model are not in this results folder" not in page
