@@ -1,5 +1,6 @@
 """MMGNN: a population graph for each modality, combined at nodes, at graphs and at decisions."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
@@ -20,10 +21,10 @@ Fusion = Literal["weighted", "max", "product"]
 class MMGNN(PopulationNetwork):
     r"""Brain networks of several modalities, each with a population graph, and one of all.
 
-    .. math:: x^m = W_m e^m + W_p p,\qquad A^* = \mathrm{comb}_m A(x^m),\qquad
+    .. math:: x^m = \frac{1}{\sqrt{F_m}} W_m e^m + W_p p,\qquad A^* = \mathrm{comb}_m A(x^m),\qquad
               P = \sum_b w_b\,\mathrm{softmax}(\mathrm{GNN}_b(x^b, A^b))
 
-    over the branches b: every modality m, with its standardised edges :math:`e^m`, and the
+    over the branches b: every modality m, with its F standardised edges :math:`e^m`, and the
     combined one, of all vectors side by side and :math:`A^*`. The weights are positive and sum to
     1 over the branches that a participant has.
 
@@ -68,9 +69,11 @@ class MMGNN(PopulationNetwork):
     What the paper states: networks made from sMRI or PET, a branch for each, modalities combined
     at the level of node vectors and of adjacency matrices, phenotypes in the population graph,
     late fusion of the branches' decisions [1]_. What we chose (no sizes are known): vectors that
-    are learnt in place of feature selection; GraphSAGE, since graphs of nearest neighbours are
-    not symmetric; a pair is joined by the modalities that both have, and a branch that somebody
-    lacks has no say.
+    are learnt in place of feature selection, from edges divided by the root of their number, since
+    Adam moves every weight as far as any other: at a rate that suits the rest of the network,
+    6,105 undivided edges are overfitted within a few steps; GraphSAGE, since graphs of nearest
+    neighbours are not symmetric; a pair is joined by the modalities that both have, and a branch
+    that somebody lacks has no say.
 
     References
     ----------
@@ -156,7 +159,8 @@ class MMGNN(PopulationNetwork):
         for name, scale, project in zip(
             self.modalities, self.scales, self.projections, strict=True
         ):
-            x = project(self.dropout(scale(self._features(batch, name))))
+            x = scale(self._features(batch, name))
+            x = project(self.dropout(x) / math.sqrt(x.shape[1]))
             if self.phenotypes is not None:
                 x = x + self.phenotypes(batch.phenotypes)
             has = batch.has(name)[:, None].to(x)

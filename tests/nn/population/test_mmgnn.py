@@ -106,3 +106,18 @@ def test_a_modality_of_another_parcellation(batch):
     assert net._features(batch, names[0])[0].tolist() == [1, 2, 5]
     with pytest.raises(ValueError, match=r"Write for example regions=\{'aparc': 68\}"):
         MMGNN(5, 2, modalities=names)
+
+
+def test_a_step_of_adam_hardly_moves_a_vector_further_where_there_are_many_edges():
+    moved = {}
+    for n_regions in (5, 60):
+        torch.manual_seed(0)
+        net = MMGNN(n_regions, 2, modalities=("connectivity/fc",), dropout=0.0)
+        batch = BrainBatch(connectivity={"fc": torch.randn(200, n_regions, n_regions)})
+        net.observe(batch)
+        before = net.encode(batch).detach()
+        optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+        net.propagate(net.encode(batch), Join(1 - torch.eye(200)))[:100, 0].sum().backward()
+        optimizer.step()
+        moved[n_regions] = (net.encode(batch) - before).square().mean().sqrt().item()
+    assert moved[60] / moved[5] < 3  # 177 times as many edges; 26 where they are not divided
