@@ -93,7 +93,9 @@ class Member:
         self, x: Tensor, adj: Tensor, *, n_passes: int, random_state: int
     ) -> np.ndarray:
         network, batch = self.network.eval(), Data(x=x, adj=adj)
-        with sampling(network, random_state=random_state) if n_passes else nullcontext():
+        with (
+            sampling(network, random_state=random_state, shared=True) if n_passes else nullcontext()
+        ):
             logits = torch.stack([network(batch) for _ in range(max(1, n_passes))])
         return torch.softmax(logits.double(), dim=2).cpu().numpy()
 

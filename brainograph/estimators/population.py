@@ -414,7 +414,7 @@ class PopulationGraphClassifier(KnownParticipants, ClassifierMixin, BaseEstimato
         """Return the probabilities of each of M members (M, S, K).
 
         With ``n_passes`` dropout stays on and each member speaks so often (M * n_passes, S, K),
-        as in :meth:`SubjectGraphClassifier.sample_proba`.
+        as in :meth:`SubjectGraphClassifier.sample_proba`: a pass drops the same channels of all.
         """
         check_is_fitted(self, "_members")
         check_regions(self.region_names_, cohort.regions.index.tolist())

@@ -163,7 +163,7 @@ class SubjectGraphClassifier(ClassifierMixin, SubjectGraph):
             dropout on and the weights of a Bayesian head drawn
             (:func:`~brainograph.nn.bayesian.sampling`).
         random_state : int
-            Seed of the draws, which depend on who is predicted together.
+            Seed of the draws, which are the same for everybody.
 
         Returns
         -------

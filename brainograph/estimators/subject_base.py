@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -297,7 +296,8 @@ class SubjectGraph(BaseEstimator):
         """Return what each member says of the participants (S, K), before any softmax.
 
         With ``n_passes`` what is random in training stays so, and each member speaks so many
-        times. Another question is put by ``ask(network, batch)``.
+        times; everybody meets the same draws, whoever else is asked. Another question is put by
+        ``ask(network, batch)``.
         """
         check_is_fitted(self, "_members")
         cohort = _part(cohort, self.parcellation)
@@ -306,15 +306,31 @@ class SubjectGraph(BaseEstimator):
         data = self._data(cohort, self._members[0])
         if len(cohort):
             data.keep_on(device)
-        outputs = []
+        outputs: list[np.ndarray] = []
         members = zip(self._members, self._phenotypes, strict=True)
         for i, (network, phenotypes) in enumerate(members):
             mine = data.with_phenotypes(_matrix(phenotypes, cohort))
             network.eval()
-            with sampling(network, random_state=random_state + i) if n_passes else nullcontext():
-                for _ in range(max(1, n_passes)):
-                    outputs.append(self._say(network, mine, ask or nn.Module.__call__))
+            if n_passes:
+                outputs += self._draw(network, mine, n_passes, random_state + i)
+            else:
+                outputs.append(self._say(network, mine, ask or nn.Module.__call__))
         return outputs
+
+    def _draw(
+        self, network: nn.Module, data: SubjectData, n_passes: int, seed: int
+    ) -> list[np.ndarray]:
+        """Return what a network says in each pass (S, K): copies of one participant at a time."""
+        said = np.zeros((n_passes, len(data), self._n_outputs))
+        passes = np.array_split(np.arange(n_passes), -(-n_passes // self.training.batch_size))
+        data.expect([np.array([i]) for i in range(len(data))])
+        with sampling(network):
+            for i in range(len(data)):
+                torch.manual_seed(seed)
+                alone = data.batch(np.array([i]))
+                for part in passes:
+                    said[part, i] = network(alone[[0] * len(part)]).double().cpu().numpy()
+        return list(said)
 
     def _say(
         self,

@@ -32,8 +32,8 @@ class MonteCarloDropout(Wrapper):
     n_passes : int
         T, draws of each member.
     random_state : int
-        Seed of the draws. They depend on who is predicted together: the mean over passes settles
-        with their number, its last digits do not.
+        Seed of the draws, which are the same for everybody: a participant's do not depend on who
+        else is predicted.
 
     References
     ----------

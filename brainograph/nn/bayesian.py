@@ -148,7 +148,9 @@ def divergence(network: nn.Module) -> Tensor | None:
 
 
 @contextmanager
-def sampling(network: nn.Module, *, random_state: int = 0) -> Iterator[nn.Module]:
+def sampling(
+    network: nn.Module, *, random_state: int = 0, shared: bool = False
+) -> Iterator[nn.Module]:
     """Let dropout and :class:`BayesianLinear` draw, and nothing else behave as in training.
 
     Parameters
@@ -157,6 +159,9 @@ def sampling(network: nn.Module, *, random_state: int = 0) -> Iterator[nn.Module
         Left in the mode in which it was, as is torch's generator.
     random_state : int
         Seed of what is drawn.
+    shared : bool
+        Whether dropout draws once for all rows (N, ...), as if weights were dropped: then what a
+        row says does not depend on how many others there are.
 
     References
     ----------
@@ -173,8 +178,12 @@ def sampling(network: nn.Module, *, random_state: int = 0) -> Iterator[nn.Module
     False
     """
     before = [(module, module.training) for module in network.modules()]
+    hooks = []
     try:
         for module, _ in before:
+            if shared and isinstance(module, nn.Dropout):
+                hooks.append(module.eval().register_forward_hook(_drop_for_all))
+                continue
             rate = getattr(module, "dropout", None)  # of attention and recurrent layers
             module.training = isinstance(module, (*_DROPOUTS, BayesianLinear)) or (
                 isinstance(rate, float) and rate > 0
@@ -183,5 +192,12 @@ def sampling(network: nn.Module, *, random_state: int = 0) -> Iterator[nn.Module
             torch.manual_seed(random_state)
             yield network
     finally:
+        for hook in hooks:
+            hook.remove()
         for module, mode in before:
             module.training = mode
+
+
+def _drop_for_all(module: nn.Dropout, given: tuple[Tensor, ...], kept: Tensor) -> Tensor:
+    """Drop the same channels of all rows (N, ...)."""
+    return kept * functional.dropout(torch.ones_like(kept[:1]), module.p)

@@ -67,6 +67,38 @@ class TestSamples:
         np.testing.assert_allclose(drawn.sum(axis=2), 1)
 
 
+class TestCompany:
+    """Draws are the same whoever else is predicted, and in whichever order."""
+
+    @pytest.mark.parametrize("network", ["MeanMLP", "LSTM", "STAGIN", "BrainNetCNN"])
+    def test_of_networks_on_participants(self, cohort, y, network):
+        params = {"window": 20} if network == "STAGIN" else {}
+        quick = Training(max_epochs=1, validation_fraction=0.0, batch_size=3)
+        model = SubjectGraphClassifier(network, params=params, training=quick, device="cpu")
+        model.fit(cohort[:30], y[:30])
+        draws = {"n_passes": 4, "random_state": 2}
+        together = model.sample_proba(cohort[30:], **draws)
+        for row in (0, 7):
+            alone = model.sample_proba(cohort[[30 + row]], **draws)
+            assert np.array_equal(alone[:, 0], together[:, row])
+        backwards = model.sample_proba(cohort[30:][np.arange(9, -1, -1)], **draws)
+        assert np.array_equal(backwards[:, ::-1], together)
+        assert len(np.unique(together[:, 0, 0])) == 4
+
+    def test_of_a_bayesian_head(self, cohort, y):
+        model = subject_model(params={"dropout": 0.0}, head="bayesian").fit(cohort, y)
+        together = model.sample_proba(cohort, n_passes=3)
+        assert np.array_equal(model.sample_proba(cohort[[5]], n_passes=3)[:, 0], together[:, 5])
+
+    def test_of_a_population_graph(self, cohort, y):
+        model = MonteCarloDropout(PopulationGraphClassifier(max_epochs=5, device="cpu"), n_passes=3)
+        model.fit(cohort[:30], y[:30])
+        together = model.predict_proba(cohort)
+        for row in (3, 31, 39):  # of the fit, and new
+            alone = model.predict_proba(cohort[[row]])
+            np.testing.assert_allclose(alone[0], together[row], atol=1e-6)
+
+
 class TestBayesianHead:
     def test_it_is_trained_saved_and_drawn(self, cohort, y, tmp_path):
         still = {"hidden_channels": 16, "dropout": 0.0}
