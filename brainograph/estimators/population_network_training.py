@@ -190,7 +190,7 @@ class PopulationFit:
         return self._train(self.network, self._sampled_batches, some, validate)
 
     def _train_encoder(self) -> None:
-        """Let each participant be recognised alone, by a linear layer that is then dropped."""
+        """Let each participant be recognised alone, by a linear layer that may be taken over."""
         network = self.network
         network.eval()
         with torch.no_grad():
@@ -210,6 +210,7 @@ class PopulationFit:
             return total / len(self.held_out)
 
         self._train(both, self._batches, lambda rows: misfit(rows) + network.penalty(), validate)
+        network.take_over(both[1])
 
     def _train_graph(self, h: Tensor) -> pd.DataFrame:
         """Train what comes after fixed codes."""

@@ -114,3 +114,18 @@ def test_agreement_without_phenotypes(combine, value):
     edges = PopulationEdges((), {}, combine, "correlation", None)
     expected = value * (1 - np.eye(4))
     assert np.array_equal(Agreement.of(edges, edges.of(people))[:], expected)
+
+
+def test_in_stages_the_population_begins_with_what_the_encoders_answer():
+    fit, taken = fit_of(EHGCN(8, 2, **SMALL), None), []
+    network = fit.network
+    take_over = network.take_over
+    network.take_over = lambda classifier: (taken.append(classifier), take_over(classifier))
+    fit._train_encoder()
+    codes = network.eval().encode(fit.data.batch(np.arange(30)))
+    said = network.propagate(codes, new_join(fit.edges, fit.agreement))
+    assert torch.allclose(said, taken[0](codes), atol=1e-6)
+    assert said.std() > 0
+    before = network.population.head.weight.detach().clone()
+    fit._train_graph(codes.detach())
+    assert not torch.equal(network.population.head.weight, before)  # neighbours are learnt from

@@ -80,7 +80,8 @@ class EHGCN(PopulationNetwork):
     graph and takes further modalities [1]_. All regions are used, for which the review of such
     systems criticises it. What we chose (no layer sizes are known): GraphSAGE; vectors that are
     projected and added, so that a new modality widens the vector and leaves every other weight
-    as it was; who lacks a modality is answered from the others; the gate over regions.
+    as it was; trained in stages, a linear path that begins as the encoders' own classifier, to
+    which the population adds what neighbours tell; who lacks a modality is answered from the others; the gate over regions.
 
     References
     ----------
@@ -198,6 +199,15 @@ class EHGCN(PopulationNetwork):
     def propagate(self, h: Tensor, join: Joiner) -> Tensor:
         """Return logits (N, K)."""
         return self.population(Data(x=h, adj=join(h)))
+
+    @torch.no_grad()
+    def take_over(self, classifier: nn.Linear) -> None:
+        """Begin with the answers of the encoders, to which neighbours add nothing yet."""
+        if self.population.skip is not None:
+            self.population.skip.weight.copy_(classifier.weight)
+            self.population.bias.copy_(classifier.bias)
+            if self.population.head is not None:
+                nn.init.zeros_(self.population.head.weight)
 
     def penalty(self) -> Tensor:
         """Return the sum of the gate's weights, weighed: regions that do not help are closed."""

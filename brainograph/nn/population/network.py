@@ -28,7 +28,7 @@ class PopulationNetwork(nn.Module):
       join participants, and the network which features do. Row i of the graph is what
       participant i listens to; a new participant is a column of zeros.
 
-    It may have :meth:`observe` and :meth:`penalty`. Nothing in a network may look across
+    It may have :meth:`observe`, :meth:`take_over` and :meth:`penalty`. Nothing in a network may look across
     participants but ``propagate`` through ``join`` and ``observe``: no batch normalisation.
     """
 
@@ -46,6 +46,9 @@ class PopulationNetwork(nn.Module):
 
     def observe(self, batch: BrainBatch) -> None:
         """See labelled training participants before the training, for means and deviations."""
+
+    def take_over(self, classifier: nn.Linear) -> None:
+        """Start from the layer that told the classes apart by the codes of each alone."""
 
     def penalty(self) -> Tensor:
         """Return what is added to the loss."""
