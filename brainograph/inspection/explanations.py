@@ -133,23 +133,21 @@ def _suitable(model: Any, cohort: Cohort) -> list[Explanation]:
         return ["modalities", "occlusion"]
     if isinstance(model, MultipleKernelClassifier):
         return ["modalities", "haufe" if model.kernel == "linear" else "occlusion"]
-    if isinstance(model, PopulationNetworkClassifier):
-        return (
-            ["occlusion"] if model.combine == "none" else ["occlusion", "phenotypes", "neighbors"]
-        )
     if isinstance(model, PopulationGraphClassifier):
         features: list[Explanation] = ["integrated_gradients" if model.num_layers else "haufe"]
         joined = model.combine != "none"
         return [*features, "phenotypes", "neighbors"] if joined else features
-    if not isinstance(model, SubjectGraph):
+    if not isinstance(model, (SubjectGraph, PopulationNetworkClassifier)):
         return ["haufe"]
-    network: Any = model._members[0]
+    network: Any = model.networks_[0]
     reads = network.reads
     methods: list[Explanation] = []
     if any(name.startswith("images/") for name in reads):
         methods.append("gradcam")
     if not all(name.startswith("images/") for name in reads):
         methods.append("occlusion")
+    if isinstance(model, PopulationNetworkClassifier) and model.combine != "none":
+        methods += ["phenotypes", "neighbors"]
     return methods
 
 

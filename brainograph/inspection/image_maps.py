@@ -15,7 +15,6 @@ from scipy.ndimage import mean as mean_of_labels
 from torch import Tensor, nn
 
 from brainograph.cohort import Cohort
-from brainograph.estimators.subject_base import SubjectGraph
 from brainograph.estimators.wrapper import unwrapped
 from brainograph.inspection.attribution import captum_explainer
 from brainograph.inspection.opening import Model, open_model
@@ -162,7 +161,7 @@ class _OfImage(nn.Module):
         super().__init__()
         said: Any = view.logits
         self.network = copy.deepcopy(said.network)
-        self.logits = Logits(self.network, said.batch, said.reads)
+        self.logits = Logits(self.network, said.batch, said.reads, said.say)
         self.others = {other: view.of(other, rows) for other in view.reads if other != name}
         self.name, self.rows = name, rows
 
@@ -206,7 +205,7 @@ def _in_own_space(values: np.ndarray, path: str, model: Model) -> nib.Nifti1Imag
     """Return a map on the voxels of the image that it was made of, with an empty header."""
     own: Any = nib.load(path)
     *_, inner = unwrapped(model)
-    volumes = inner.volumes if isinstance(inner, SubjectGraph) else None
+    volumes = getattr(inner, "volumes", None)
     values = np.ascontiguousarray(values, dtype=np.float32)
     if volumes is None:  # the network reads the file's voxels, turned to RAS
         ras = nib.as_closest_canonical(own).affine

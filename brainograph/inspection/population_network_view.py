@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from brainograph.estimators.population_network_training import new_join
 from brainograph.inspection.subject_view import network_views, own_regions
 from brainograph.inspection.view import View
 from brainograph.nn import BrainBatch
-from brainograph.nn.population import Attach
+from brainograph.nn.population import Attach, PopulationNetwork
 
 __all__ = ["Listening", "listening_network", "population_network_views"]
 
@@ -54,8 +55,9 @@ def population_network_views(
     cohort = own_regions(model, cohort)
     nodes = _nodes(model, member, cohort)
 
-    def say(batch: BrainBatch, rows: np.ndarray) -> Tensor:
-        return _said(member, member.network.encode(batch), nodes[rows], cohort.phenotype.iloc[rows])
+    def say(network: Any, batch: BrainBatch, rows: np.ndarray) -> Tensor:
+        h = network.encode(batch)
+        return _said(member, network, h, nodes[rows], cohort.phenotype.iloc[rows])
 
     return network_views(
         member.network.eval(),
@@ -81,7 +83,11 @@ def _nodes(
 
 
 def _said(
-    member: PopulationNetworkMember, h: Tensor, nodes: np.ndarray, phenotype: pd.DataFrame
+    member: PopulationNetworkMember,
+    network: PopulationNetwork,
+    h: Tensor,
+    nodes: np.ndarray,
+    phenotype: pd.DataFrame,
 ) -> Tensor:
     """Return the logits (B, K) of participants with codes ``h`` (B, ...), each beside the fit."""
     known, new = np.flatnonzero(nodes >= 0), np.flatnonzero(nodes < 0)
@@ -90,11 +96,11 @@ def _said(
         node = int(nodes[one])
         codes = torch.cat([member.codes[:node], h[[one]], member.codes[node + 1 :]])
         join = new_join(member.edges, Agreement.of(member.edges, member.table))
-        parts.append(member.network.propagate(codes, join)[[node]])
+        parts.append(network.propagate(codes, join)[[node]])
     if len(new):
         codes = torch.cat([member.codes, h[torch.from_numpy(new)]])
         attach = _attach(member, phenotype.iloc[new])
-        parts.append(member.network.propagate(codes, attach)[len(member.codes) :])
+        parts.append(network.propagate(codes, attach)[len(member.codes) :])
     order = torch.from_numpy(np.argsort(np.concatenate([known, new])))
     return torch.cat(parts)[order.to(h.device)]
 

@@ -21,7 +21,7 @@ from brainograph.preprocessing.phenotypes import Phenotypes
 
 __all__ = ["Logits", "Say", "network_views", "own_regions", "subject_views", "with_values"]
 
-Say = Callable[[BrainBatch, np.ndarray], Tensor]  # (some participants, their rows) -> logits (B, K)
+Say = Callable[[torch.nn.Module, BrainBatch, np.ndarray], Tensor]  # (network, people, their rows)
 _AT_ONCE = 16  # participants
 
 
@@ -76,7 +76,8 @@ def network_views(
     columns : list of str
         Their names in the cohort.
     say : callable, optional
-        What is explained; by default the network's own logits.
+        (network, some participants, their rows in ``cohort``) -> logits (B, K), what is explained;
+        by default what the network says of the participants alone.
     """
     if data.regions:
         raise ValueError(
@@ -135,8 +136,10 @@ def _read(batch: BrainBatch, name: str, mean: np.ndarray | None, codes: np.ndarr
             return Read(values, baseline, shape)
 
 
-def _asked(say: Say, rows: np.ndarray, batch: BrainBatch, positions: Tensor) -> Tensor:
-    return say(batch, rows[positions.cpu().numpy()])
+def _asked(
+    say: Say, people: np.ndarray, network: torch.nn.Module, batch: BrainBatch, rows: Tensor
+) -> Tensor:
+    return say(network, batch, people[rows.cpu().numpy()])
 
 
 class Logits:
@@ -147,7 +150,7 @@ class Logits:
         network: torch.nn.Module,
         batch: BrainBatch,
         reads: dict[str, Read],
-        say: Callable[[BrainBatch, Tensor], Tensor] | None = None,
+        say: Callable[[torch.nn.Module, BrainBatch, Tensor], Tensor] | None = None,
     ) -> None:
         self.network, self.batch = network, batch
         self.reads, self.say = reads, say
@@ -168,7 +171,9 @@ class Logits:
         nobody = torch.zeros(len(rows), dtype=torch.bool, device=batch.device)
         batch.present = {**batch.present, **dict.fromkeys(absent, nobody)}
         with torch.backends.cudnn.flags(enabled=False):  # its LSTM has no gradient in eval
-            return self.network(batch) if self.say is None else self.say(batch, rows)
+            if self.say is None:
+                return self.network(batch)
+            return self.say(self.network, batch, rows)
 
 
 def with_values(batch: BrainBatch, values: Values) -> BrainBatch:

@@ -10,7 +10,11 @@ from nilearn.image import resample_to_img
 from torch import nn
 
 from brainograph.cohort import Cohort
-from brainograph.estimators import SubjectGraphClassifier, Training
+from brainograph.estimators import (
+    PopulationNetworkClassifier,
+    SubjectGraphClassifier,
+    Training,
+)
 from brainograph.inspection import attribute, map_images, map_regions, save_maps
 from brainograph.io import Volumes
 
@@ -177,3 +181,21 @@ def test_networks_without_feature_maps_say_so(cohort):
     with pytest.raises(ValueError, match="makes no feature maps"):
         map_images(model, cohort[:1])
     assert len(map_images(model, cohort[:1], method="saliency")) == 1
+
+
+def test_a_population_network_of_images(cohort):
+    """Only the participant's own image is looked at: the others are codes."""
+    branch = {"encoder": "SFCN", "channels": (4, 8), "out_channels": 4}
+    model = PopulationNetworkClassifier(
+        "EHGCN", params={"graphs": (), "images": {"T1w": branch}}, combine="similarity",
+        categorical=(), continuous={}, device="cpu",
+        training=Training(max_epochs=8, validation_fraction=0.0, lr=0.01),
+    ).fit(cohort[:14], cohort.phenotype["diagnosis"][:14])  # fmt: skip
+    before = model.predict_proba(cohort)
+    some = cohort[[1, 15]]  # one of the fit, one who is new
+    maps = [map_images(model, some, target=target) for target in (0, 1)]
+    for name in some.participant_ids:
+        against, towards = (one[name].get_fdata() for one in maps)
+        assert against.shape == SHAPE
+        assert (against + towards).max() > 0
+    assert np.array_equal(model.predict_proba(cohort), before)
