@@ -81,7 +81,8 @@ class EHGCN(PopulationNetwork):
     systems criticises it. What we chose (no layer sizes are known): GraphSAGE; vectors that are
     projected and added, so that a new modality widens the vector and leaves every other weight
     as it was; trained in stages, a linear path that begins as the encoders' own classifier, to
-    which the population adds what neighbours tell; who lacks a modality is answered from the others; the gate over regions.
+    which the population adds what neighbours tell; who lacks a modality is answered from the
+    others; the gate over regions.
 
     References
     ----------

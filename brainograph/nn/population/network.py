@@ -28,8 +28,9 @@ class PopulationNetwork(nn.Module):
       join participants, and the network which features do. Row i of the graph is what
       participant i listens to; a new participant is a column of zeros.
 
-    It may have :meth:`observe`, :meth:`take_over` and :meth:`penalty`. Nothing in a network may look across
-    participants but ``propagate`` through ``join`` and ``observe``: no batch normalisation.
+    It may have :meth:`observe`, :meth:`take_over` and :meth:`penalty`. Nothing in a network may
+    look across participants but ``propagate`` through ``join`` and ``observe``: no batch
+    normalisation.
     """
 
     reads: tuple[str, ...] = ()
