@@ -18,7 +18,7 @@ from nilearn.datasets import load_fsaverage
 from nilearn.surface import vol_to_surf
 
 from brainograph.inspection.importances import places_of, summarize
-from brainograph.inspection.style import GREY, MAIN, OTHERS, new_axes, plain, tidy
+from brainograph.inspection.style import GREY, MAIN, OTHERS, around, new_axes, plain, tidy
 from brainograph.io.atlas import Atlas, load_atlas
 
 __all__ = ["plot_chord", "plot_ranking", "plot_regions"]
@@ -303,6 +303,8 @@ def plot_ranking(table: pd.DataFrame, *, n: int = 15, axes: Axes | None = None) 
     Returns
     -------
     Axes
+        Of attention to channels, regions in which the channels differ most: a dotted line is the
+        weight of a channel where all count alike.
 
     Examples
     --------
@@ -310,6 +312,8 @@ def plot_ranking(table: pd.DataFrame, *, n: int = 15, axes: Axes | None = None) 
     >>> [label.get_text() for label in plot_ranking(table).get_yticklabels()]
     ['b', 'a']
     """
+    if "channel" in table:
+        return _rank_channels(table, n, axes)
     rows = (table if "share_in_top" in table else summarize(table)).head(n)
     names = [" – ".join(map(str, row)) for row in rows[places_of(rows)].to_numpy()]
     if "share_in_top" in rows:
@@ -324,4 +328,25 @@ def plot_ranking(table: pd.DataFrame, *, n: int = 15, axes: Axes | None = None) 
     axes.tick_params(axis="y", length=0)
     axes.set(xlabel="importance", ylim=(-0.7, len(rows) - 0.3))
     axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
+    return tidy(axes, grid="x")
+
+
+def _rank_channels(table: pd.DataFrame, n: int, axes: Axes | None) -> Axes:
+    """Draw the weights of all channels in the regions in which they differ most."""
+    weights = table if "share_in_top" in table else summarize(table)
+    wide = weights.pivot(index=places_of(table)[0], columns="channel", values="importance")
+    wide = wide[table["channel"].unique()]
+    rows = wide.loc[(wide.max(axis=1) - wide.min(axis=1)).nlargest(n).index]
+    axes = new_axes(axes, size=(6.0, 1.4 + 0.27 * max(len(rows), 3)))
+    heights = np.arange(len(rows))[::-1]
+    axes.hlines(heights, rows.min(axis=1), rows.max(axis=1), color=GREY, linewidth=1)
+    for name, color, marker in zip(rows, (MAIN, *OTHERS), "os^Dvp*X", strict=False):
+        axes.plot(rows[name], heights, marker, color=color, label=plain(name))
+    alike = 1 / wide.shape[1]
+    axes.axvline(alike, color=GREY, linewidth=1, linestyle=":", label="all alike")
+    axes.set_yticks(heights, [plain(name) for name in rows.index])
+    axes.tick_params(axis="y", length=0)
+    axes.set(xlabel="weight of the channel", ylim=(-0.7, len(rows) - 0.3))
+    axes.set_xlim(around(alike, axes.get_xlim()))
+    axes.legend(frameon=False, fontsize="small", ncols=4, loc="lower right", bbox_to_anchor=(1, 1))
     return tidy(axes, grid="x")

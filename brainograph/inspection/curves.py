@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from sklearn.metrics import precision_recall_curve
 
 from brainograph.inspection.plots import chosen_predictions
-from brainograph.inspection.style import GREY, MAIN, line_style, new_axes, plain, tidy
+from brainograph.inspection.style import GREY, MAIN, around, line_style, new_axes, plain, tidy
 from brainograph.metrics import comparable_scores
 from brainograph.metrics.uncertainty import risk_coverage
 
@@ -189,7 +189,8 @@ def plot_attention(
     Returns
     -------
     Axes
-        The band is the middle half of the participants.
+        The band is the middle half of the participants; the dotted line of channels is the weight
+        of one of them where all count alike.
 
     Raises
     ------
@@ -218,7 +219,12 @@ def plot_attention(
         mean = part.groupby(middle)["importance"].mean()
         axes.plot(mean.index, mean, linewidth=1.8, label=plain(name) or None, **style)
         axes.fill_between(found.index, found[0.25], found[0.75], color=style["color"], alpha=0.15)
-    if lines is not None:
-        axes.legend(frameon=False, fontsize="small")
     axes.set(xlabel="volume" if t_r is None else "time (s)", ylabel="importance")
+    if lines is not None:
+        alike = 1 / len(parts)
+        axes.axhline(alike, color=GREY, linewidth=1, linestyle=":", label="all alike")
+        axes.set(ylabel="weight of the channel", ylim=around(alike, axes.get_ylim()))
+        axes.legend(frameon=False, fontsize="small", ncols=2)
+    elif np.prod(axes.get_ylim()) < 0:
+        axes.axhline(0, color=GREY, linewidth=1)
     return tidy(axes, grid="y")

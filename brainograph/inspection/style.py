@@ -25,6 +25,17 @@ def line_style(rank: int) -> dict[str, Any]:
     return {"color": OTHERS[rank % len(OTHERS)], "linestyle": _DASHES[rank % len(_DASHES)]}
 
 
+def around(alike: float, limits: tuple[float, float]) -> tuple[float, float]:
+    """Return limits in which weights that are nearly alike look so.
+
+    Examples
+    --------
+    >>> around(0.5, (0.49, 0.8))
+    (0.45, 0.8)
+    """
+    return min(limits[0], alike - 0.05), max(limits[1], alike + 0.05)
+
+
 def plain(text: object) -> str:
     """Return text that matplotlib does not read as mathematics."""
     return str(text).replace("$", r"\$")

@@ -160,6 +160,22 @@ def test_history_and_attention():
     )
     axes = plot_attention(windows)
     assert axes.lines[0].get_ydata().tolist() == [2.0, 3.0]
-    assert texts(axes.get_legend().get_texts()) == ["fc"]
+    assert texts(axes.get_legend().get_texts()) == ["fc", "all alike"]
+    near = windows.assign(channel=["a", "b"] * 2, importance=[0.5, 0.501, 0.499, 0.5])
+    low, high = plot_attention(near).get_ylim()  # what is nearly alike looks so
+    assert (low, high) == (pytest.approx(0.45), pytest.approx(0.55))
     with pytest.raises(ValueError, match="level='window'"):
         plot_attention(windows.drop(columns="start"))
+
+
+def test_channels_are_drawn_side_by_side():
+    rows = {
+        "region": ["a", "a", "b", "b", "c", "c"],
+        "channel": ["dynamic", "lag:1"] * 3,
+        "importance": [0.5, 0.5, 0.8, 0.2, 0.4, 0.6],
+    }
+    axes = plot_ranking(pd.DataFrame(rows), n=2)
+    assert texts(axes.get_yticklabels()) == ["b", "c"]  # where they differ most
+    assert texts(axes.get_legend().get_texts()) == ["dynamic", "lag:1", "all alike"]
+    assert axes.lines[0].get_xdata().tolist() == [0.8, 0.4]
+    assert axes.lines[2].get_xdata() == [0.5, 0.5]
