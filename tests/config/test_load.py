@@ -36,7 +36,7 @@ def refused(load, text, *overrides):
 def test_every_config_of_the_distribution_loads_and_writes_out_only_known_keys(path):
     experiment = load_config(path)
     assert experiment.title
-    assert experiment.model.random_state == 0
+    assert getattr(experiment.model, "random_state", 0) == 0  # linear models have none
 
 
 def test_there_are_configs():
