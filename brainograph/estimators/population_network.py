@@ -84,7 +84,9 @@ class PopulationNetworkClassifier(KnownParticipants, ClassifierMixin, BaseEstima
     training : Training, optional
         Optimiser, schedule, early stopping; by default ``Training(lr=0.005, max_epochs=150,
         patience=30)``. Without ``n_sampled`` an epoch is one step on everybody, and
-        ``batch_size`` is how many are encoded at a time where no gradient is needed.
+        ``batch_size`` is how many are encoded at a time where no gradient is needed. On 871
+        connectomes thirty or forty steps on all labelled rows, ``lr_schedule="one_cycle"`` and
+        ``validation_fraction=0``, did better than stopping early.
     stages : {"joint", "staged"}
         Train everything together; or the encoders first, each participant alone, and then what
         comes after on fixed codes.
