@@ -197,11 +197,12 @@ class PopulationFit:
             width = network.encode(self.data.batch(self.rows[:1])).flatten(1).shape[1]
         n_classes = int(self.target.max()) + 1
         torch.manual_seed(self.seed)
-        both = nn.ModuleList([network, nn.Linear(width, n_classes).to(self.device)])
+        classifier = nn.Linear(width, n_classes).to(self.device)
+        both = nn.ModuleList([network, classifier])
 
         def misfit(rows: np.ndarray) -> Tensor:
             h = network.encode(self.data.batch(rows)).flatten(1)
-            return self._misfit(both[1](h), rows)
+            return self._misfit(classifier(h), rows)
 
         def validate() -> float:
             size = self.training.batch_size
@@ -210,7 +211,7 @@ class PopulationFit:
             return total / len(self.held_out)
 
         self._train(both, self._batches, lambda rows: misfit(rows) + network.penalty(), validate)
-        network.take_over(both[1])
+        network.take_over(classifier)
 
     def _train_graph(self, h: Tensor) -> pd.DataFrame:
         """Train what comes after fixed codes."""
