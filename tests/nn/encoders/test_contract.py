@@ -35,7 +35,11 @@ TABLE = {
         {"channels": (8, 8), "n_slices": 4, "plane": "coronal"},
         {"channels": (8, 8), "dims": 3},
     ],
-    "SFCN": [{"channels": (8, 8, 16)}],
+    "SFCN": [
+        {"channels": (8, 8, 16)},
+        {"channels": (8, 16), "norm": "group"},
+        {"channels": (8, 8), "readout": "grid"},
+    ],
     "SliceViT": [{**SMALL, "patch_size": 8, "image_size": 24, "n_slices": 5}],
     "TransMed": [{**SMALL, **SMALL_CNN, "n_slices": 8, "n_positions": 2}],
     "ViT": [{**SMALL, "patch_size": 8, "image_size": 32}],
