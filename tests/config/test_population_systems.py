@@ -20,7 +20,7 @@ def cohort(tmp_path_factory):
     return simulate_images(people, folder, modalities=["T1w"], resolution=8)
 
 
-@pytest.mark.parametrize("name", ["eh_gcn", "mmgnn", "vmm_dgcn"])
+@pytest.mark.parametrize("name", ["eh_gcn", "ev_gcn", "mmgnn", "vmm_dgcn"])
 def test_it_is_trained(name, cohort):
     experiment = load_config(SYSTEMS / f"{name}.yaml")
     check_cohort(experiment, cohort)

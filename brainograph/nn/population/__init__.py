@@ -2,6 +2,7 @@
 
 from brainograph.nn.population.deep_gcn import DeepGCN
 from brainograph.nn.population.eh_gcn import EHGCN
+from brainograph.nn.population.ev_gcn import EVGCN
 from brainograph.nn.population.join import Attach, Join
 from brainograph.nn.population.mmgnn import MMGNN
 from brainograph.nn.population.network import PopulationNetwork
@@ -10,6 +11,7 @@ from brainograph.nn.population.vmm_dgcn import VMMDGCN
 
 __all__ = [
     "EHGCN",
+    "EVGCN",
     "MMGNN",
     "VMMDGCN",
     "Attach",
