@@ -318,6 +318,7 @@ class PopulationNetworkClassifier(KnownParticipants, ClassifierMixin, BaseEstima
     def _data(
         self, cohort: Cohort, network: PopulationNetwork, phenotypes: Phenotypes | None
     ) -> SubjectData:
+        modalities: Any = getattr(network, "modalities", ())
         data = SubjectData(
             cohort,
             network.reads,
@@ -327,6 +328,7 @@ class PopulationNetworkClassifier(KnownParticipants, ClassifierMixin, BaseEstima
             missing_ok=network.missing_ok,
             shapes=self._image_shapes,
             regions=self._other_regions,
+            phenotypes=self.phenotypes if "phenotypes" in modalities else (),
         )
         return data.with_phenotypes(None if phenotypes is None else phenotypes.transform(cohort))
 

@@ -13,12 +13,13 @@ _MODALITIES = ("series", "connectivity", "measures", "images")
 
 
 def find_present(
-    cohort: Cohort, reads: Sequence[str], *, missing_ok: bool
+    cohort: Cohort, reads: Sequence[str], *, missing_ok: bool, phenotypes: Sequence[str] = ()
 ) -> dict[str, np.ndarray]:
     """Tell who has each modality that a network reads.
 
     A path that is NaN, a matrix or a measure that is NaN in all its cells and a series without a
-    volume are absent. Phenotypes are no modality: they are filled in where they are missing.
+    volume are absent, and phenotypes where all of them are missing. Where only some are, or the
+    network needs them, they are filled in.
 
     Parameters
     ----------
@@ -28,6 +29,8 @@ def find_present(
         As ``"images/T1w"``.
     missing_ok : bool
         Whether the network can do with some of them.
+    phenotypes : sequence of str
+        Columns, for a network to which they are a modality like others.
 
     Returns
     -------
@@ -50,6 +53,9 @@ def find_present(
     """
     names = [name for name in reads if name.partition("/")[0] in _MODALITIES]
     present = {name: _has(cohort, name) for name in names}
+    if missing_ok and len(phenotypes) and "phenotypes" in reads:
+        there = cohort.phenotype[list(phenotypes)].notna().any(axis=1)
+        present["phenotypes"] = there.to_numpy()
     if not missing_ok:
         for name, there in present.items():
             if name != "series":  # a scan without a volume is one that is too short
@@ -58,8 +64,8 @@ def find_present(
     nothing = ~np.any(list(present.values()), axis=0) if present else np.zeros(len(cohort), bool)
     if nothing.any():
         raise ValueError(
-            f"{nothing.sum()} participants have none of {names}: {_who(cohort, nothing)}. Leave "
-            "them out: there is nothing to learn from or to predict by."
+            f"{nothing.sum()} participants have none of {[*present]}: {_who(cohort, nothing)}. "
+            "Leave them out: there is nothing to learn from or to predict by."
         )
     return present
 

@@ -240,6 +240,7 @@ class SubjectGraph(BaseEstimator):
     def _data(self, cohort: Cohort, network: nn.Module) -> SubjectData:
         reads: Any = network.reads
         needed: Any = getattr(network, "min_volumes", 1)
+        modalities: Any = getattr(network, "modalities", ())
         return SubjectData(
             cohort,
             reads,
@@ -249,6 +250,7 @@ class SubjectGraph(BaseEstimator):
             missing_ok=bool(getattr(network, "missing_ok", False)),
             shapes=self._image_shapes,
             regions=self._other_regions,
+            phenotypes=self.phenotypes if "phenotypes" in modalities else (),
         )
 
     def _weights(self, strata: np.ndarray) -> np.ndarray:

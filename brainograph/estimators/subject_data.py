@@ -53,6 +53,8 @@ class SubjectData:
         Grids of the images that were learnt from.
     regions : mapping of parcellation to list of str, optional
         Regions of the other parcellations that were learnt from.
+    phenotypes : sequence of str
+        Columns that are a modality like others: whoever has none of them lacks it.
 
     Attributes
     ----------
@@ -80,6 +82,7 @@ class SubjectData:
         missing_ok: bool = False,
         shapes: Mapping[str, Sequence[int]] | None = None,
         regions: Mapping[str, Sequence[str]] | None = None,
+        phenotypes: Sequence[str] = (),
     ) -> None:
         self.cohort = cohort
         self.reads = tuple(reads)
@@ -95,7 +98,9 @@ class SubjectData:
         self.regions = self._other_regions()
         for name, known in (regions or {}).items():
             check_regions(known, self.regions[name])
-        self.present = find_present(cohort, self.reads, missing_ok=missing_ok)
+        self.present = find_present(
+            cohort, self.reads, missing_ok=missing_ok, phenotypes=phenotypes
+        )
         if "series" in self.reads:
             self.lengths = np.array([len(series) for series in cohort.timeseries or ()], dtype=int)
             self.lengths[~self._has("series", np.arange(len(cohort)))] = max(min_volumes, 1)
@@ -129,7 +134,10 @@ class SubjectData:
     def with_phenotypes(self, phenotypes: np.ndarray | None) -> "SubjectData":
         """Return the same data beside a design matrix (S, P)."""
         other = copy.copy(self)
-        other.phenotypes = None if phenotypes is None else phenotypes.astype(np.float32)
+        if phenotypes is not None:
+            phenotypes = phenotypes.astype(np.float32)
+            phenotypes[~self._has("phenotypes", np.arange(len(self)))] = 0
+        other.phenotypes = phenotypes
         return other
 
     def keep_on(self, device: torch.device) -> "SubjectData":

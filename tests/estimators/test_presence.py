@@ -128,3 +128,46 @@ def test_absent_is_the_same_as_never_given(cohort):
     only = model.predict_proba(nan)
     assert not np.allclose(only[0], model.predict_proba(cohort)[0])
     np.testing.assert_allclose(only[2], model.predict_proba(cohort)[2], atol=1e-6)
+
+
+class TestPhenotypes:
+    """To a network that fuses them they are a modality: who has none of them lacks it."""
+
+    @pytest.fixture
+    def people(self, cohort):
+        table = {"age": [30, np.nan, 50, 60, np.nan], "sex": ["f", None, None, "m", None]}
+        phenotype = cohort.phenotype.assign(**table)
+        return cohort.assign(phenotype=phenotype)  # b and e have none, d has nothing else
+
+    def test_who_has_any(self, people):
+        reads = ("series", "connectivity/fc", "phenotypes")
+        columns = ("age", "sex")
+        present = find_present(people, reads, missing_ok=True, phenotypes=columns)
+        assert present["phenotypes"].tolist() == [True, False, True, True, False]
+        assert find_present(people, reads[2:], missing_ok=False, phenotypes=columns) == {}
+        assert "phenotypes" not in find_present(people[[0]], reads, missing_ok=True)
+
+    def test_what_is_absent_is_zeros(self, people):
+        kept = {"standardize": True, "missing_ok": True, "phenotypes": ("age", "sex")}
+        data = SubjectData(people, ["connectivity/fc", "phenotypes"], **kept)
+        batch = data.with_phenotypes(np.ones((5, 2))).batch(np.arange(5))
+        assert (
+            batch.phenotypes[:, 0].tolist() == batch.has("phenotypes").tolist() == [1, 0, 1, 1, 0]
+        )
+
+    def test_a_fused_network_knows(self, people):
+        network = {"graphs": ["BrainGCN"], "channels": 4}
+        model = SubjectGraphClassifier(
+            "GraphImagingNet",
+            params=network,
+            phenotypes=["age", "sex"],
+            training=Training(max_epochs=1, validation_fraction=0.0),
+            device="cpu",
+        )
+        model.fit(people, np.array([0, 1, 1, 0, 1]))
+        shares = model.contributions(people)
+        assert (shares["phenotypes"] == 0).tolist() == [False, True, False, False, True]
+        assert (shares["BrainGCN"] == 0).tolist() == [False, False, True, True, False]
+        nobody = people[[3]].assign(phenotype=people[[3]].phenotype.assign(age=np.nan, sex=None))
+        with pytest.raises(ValueError, match=r"have none of \[.*'phenotypes'\]: \['d'\]"):
+            model.predict_proba(nobody)
