@@ -65,6 +65,8 @@ def fit(
     experiment = load_config(config, overrides or ())
     from brainograph.config.build import check_cohort, make_labels
     from brainograph.config.models import make_model
+    from brainograph.estimators.deep_features import DeepFeatures
+    from brainograph.estimators.denoising import DenoisingFeatures
     from brainograph.estimators.model_card import write_model_card
     from brainograph.estimators.privacy import drop_training_data as without_participants
     from brainograph.estimators.training_summary import TrainingSummary
@@ -82,10 +84,17 @@ def fit(
             "of a study only. Write the values that were chosen under model, and leave search out."
         )
     inner = getattr(unfitted, "estimator", unfitted)  # of a search
+    learnt = (DeepFeatures, DenoisingFeatures)
+    if any(isinstance(part, learnt) for part in inner.get_params().values()):
+        raise ValueError(
+            "features: what a network has learnt (`kind: deep`, `denoise`) is part of a study "
+            "only. Leave it out, or save the network: `model: {kind: subject_graph, ...}`."
+        )
     if not hasattr(inner, "save"):
         raise ValueError(
-            "model: a linear model on features that are learnt from labels is saved as part of a "
-            "study only. Write `transductive: true` under model, or another kind."
+            "model: trees, and a linear model on features that are learnt from labels, are saved "
+            "as part of a study only. Write `kind: linear` and `transductive: true` under model, "
+            "or another kind."
         )
     if "progress" in inner.get_params():
         inner.set_params(progress=True)

@@ -63,7 +63,7 @@ def write_model(model: SavedModel, folder: str | os.PathLike[str]) -> Path:
         part.mkdir()
         tensors = {name: tensor.cpu().contiguous() for name, tensor in model.tensors.items()}
         save_file(tensors, part / "tensors.safetensors")
-        skops.io.dump(dict(model.objects), part / "transformers.skops")
+        _dump(model.objects, part / "transformers.skops")
         _trusted_types(part / "transformers.skops")
         for name, table in model.tables.items():
             write_tsv(table, part / f"{name}.tsv")
@@ -77,6 +77,18 @@ def write_model(model: SavedModel, folder: str | os.PathLike[str]) -> Path:
         }
         write_json({**facts, "checksum": _checksum(facts)}, part / "model.json")
     return folder
+
+
+def _dump(objects: Mapping[str, Any], path: Path) -> None:
+    """Write transformers, or say which cannot be written without code."""
+    try:
+        skops.io.dump(dict(objects), path)
+    except RuntimeError as error:  # skops meets a tensor
+        raise ValueError(
+            "a network inside of features (DeepFeatures, DenoisingFeatures) cannot be saved with "
+            "them. Save the network by itself (SubjectGraphClassifier.save), or build the feature "
+            "pipeline of transformers of scikit-learn and brainograph."
+        ) from error
 
 
 def read_model(folder: str | os.PathLike[str]) -> SavedModel:

@@ -407,3 +407,24 @@ def test_the_summary_is_the_same_after_saving(study):
     assert loaded.counts == summary.counts
     new = Cohort.load(study / "new")
     pd.testing.assert_frame_equal(loaded.compare(new), summary.compare(new), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("model: {kind: trees}", "model: trees, and a linear model on features that are learnt"),
+        (
+            "model: {kind: linear, transductive: true}\n"
+            "features: {blocks: [{kind: measures, denoise: {}}]}",
+            "features: what a network has learnt (`kind: deep`, `denoise`) is part of a study only",
+        ),
+    ],
+)
+def test_what_cannot_be_saved_is_refused_before_it_is_fitted(tmp_path, settings, message):
+    cohort = simulate_cohort(n_subjects=12, n_regions=6).save(tmp_path / "cohort")
+    config = tmp_path / "config.yaml"
+    config.write_text(f"title: t\ncohort: {cohort}\n{settings}\n")
+    status, said = run("fit", config, tmp_path / "model")
+    assert status == 1
+    assert message in said
+    assert not (tmp_path / "model").exists()

@@ -169,7 +169,7 @@ def deep(target):
 
 
 @pytest.mark.parametrize("target", ["nothing", "sex"])
-def test_a_network_may_learn_from_everyone_what_is_no_label(cohort, y, target):
+def test_a_network_may_learn_from_everyone_what_is_no_label(cohort, y, target, tmp_path):
     visible = np.where(np.arange(90) < 30, -1, y)
     model = TransductiveClassifier(deep(target), LogisticRegression()).fit(
         cohort[:60], visible[:60]
@@ -177,6 +177,9 @@ def test_a_network_may_learn_from_everyone_what_is_no_label(cohort, y, target):
     seen = model.features_.estimator_.participant_ids_
     assert set(cohort[:30].participant_ids) & set(seen)
     assert model.predict_proba(cohort).shape == (90, 2)
+    with pytest.raises(ValueError, match=r"a network inside of features .* cannot be saved"):
+        model.save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize(
