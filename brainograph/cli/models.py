@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from brainograph.cohort import Cohort
     from brainograph.config.schema import Experiment
-    from brainograph.estimators.training_summary import TrainingSummary
+    from brainograph.estimators.prediction.training_summary import TrainingSummary
 
 __all__ = ["fit", "predict"]
 
@@ -67,9 +67,9 @@ def fit(
     from brainograph.config.models import make_model
     from brainograph.estimators.deep_features import DeepFeatures
     from brainograph.estimators.denoising import DenoisingFeatures
-    from brainograph.estimators.model_card import write_model_card
-    from brainograph.estimators.privacy import drop_training_data as without_participants
-    from brainograph.estimators.training_summary import TrainingSummary
+    from brainograph.estimators.prediction.training_summary import TrainingSummary
+    from brainograph.estimators.saving.model_card import write_model_card
+    from brainograph.estimators.saving.privacy import drop_training_data as without_participants
 
     cohort = load_cohort(experiment.cohort)
     check_cohort(experiment, cohort)
@@ -157,8 +157,8 @@ def _in_words(experiment: "Experiment") -> str:
 
 def _say_what_is_gone(model: Any) -> None:
     """Say what a model without its participants cannot do any more."""
-    from brainograph.estimators.subject_base import SubjectGraph
-    from brainograph.estimators.wrapper import unwrapped
+    from brainograph.estimators.subject.base import SubjectGraph
+    from brainograph.estimators.wrappers.wrapper import unwrapped
 
     gone = "Dropped the training participants: nobody is predicted transductively, and no nearest "
     if isinstance(unwrapped(model)[-1], SubjectGraph):
@@ -212,8 +212,8 @@ def predict(
     """
     from brainograph.cohort import Cohort
     from brainograph.estimators import load_model
-    from brainograph.estimators.prediction_table import prediction_table
-    from brainograph.estimators.training_summary import TrainingSummary
+    from brainograph.estimators.prediction.table import prediction_table
+    from brainograph.estimators.prediction.training_summary import TrainingSummary
     from brainograph.files import write_tsv
 
     if out.is_dir():

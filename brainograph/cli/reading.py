@@ -148,7 +148,7 @@ def with_hashed_ids(cohort: "Cohort", wanted: bool, salt: str | None) -> "Cohort
             "--hash-ids needs a salt. Write `export BRAINOGRAPH_SALT=$(openssl rand -hex 16)`, "
             "and keep it apart from the data; whoever has it can tell who is who."
         )
-    from brainograph.estimators.privacy import hash_ids
+    from brainograph.estimators.saving.privacy import hash_ids
 
     return hash_ids(cohort, salt)
 
@@ -157,6 +157,6 @@ def with_hashed_training_ids(model: Any, wanted: bool, salt: str | None) -> Any:
     """Return a fitted model that knows its participants by hashed ids if that is wanted."""
     if not wanted or salt is None:
         return model
-    from brainograph.estimators.privacy import hash_training_ids
+    from brainograph.estimators.saving.privacy import hash_training_ids
 
     return hash_training_ids(model, salt)

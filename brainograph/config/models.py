@@ -40,18 +40,18 @@ from brainograph.config.schema import (
     TangentBlock,
     Trees,
 )
-from brainograph.estimators.calibration import Calibrated
-from brainograph.estimators.conformal import Conformal
 from brainograph.estimators.deep_features import DeepFeatures
 from brainograph.estimators.denoising import DenoisingFeatures
 from brainograph.estimators.kernels import MultipleKernelClassifier
 from brainograph.estimators.late_fusion import LateFusionClassifier
-from brainograph.estimators.population import PopulationGraphClassifier
-from brainograph.estimators.population_network import PopulationNetworkClassifier
-from brainograph.estimators.settings import Training
-from brainograph.estimators.subject import SubjectGraphClassifier, SubjectGraphRegressor
-from brainograph.estimators.transductive import TransductiveClassifier
-from brainograph.estimators.uncertainty import MonteCarloDropout
+from brainograph.estimators.population.estimator import PopulationGraphClassifier
+from brainograph.estimators.population.network import PopulationNetworkClassifier
+from brainograph.estimators.population.transductive import TransductiveClassifier
+from brainograph.estimators.subject.estimator import SubjectGraphClassifier, SubjectGraphRegressor
+from brainograph.estimators.training.settings import Training
+from brainograph.estimators.wrappers.calibration import Calibrated
+from brainograph.estimators.wrappers.conformal import Conformal
+from brainograph.estimators.wrappers.uncertainty import MonteCarloDropout
 from brainograph.io.volumes import Volumes
 from brainograph.model_selection.controls import (
     NETWORK_CONTROLS,

@@ -43,7 +43,7 @@ def export_cohort(
     Parameters
     ----------
     cohort : Cohort (S)
-        With ``connectivity``. :func:`~brainograph.estimators.privacy.hash_ids` gives its
+        With ``connectivity``. :func:`~brainograph.estimators.saving.privacy.hash_ids` gives its
         participants other names.
     folder : path
         The folder to make.

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from brainograph.cohort import Cohort
-from brainograph.estimators.subject import SubjectGraphClassifier, SubjectGraphRegressor
+from brainograph.estimators.subject.estimator import SubjectGraphClassifier, SubjectGraphRegressor
 
 __all__ = ["DeepFeatures"]
 
@@ -48,7 +48,7 @@ class DeepFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     >>> from sklearn.ensemble import HistGradientBoostingClassifier
     >>> from sklearn.pipeline import make_pipeline
     >>> from brainograph.datasets import simulate_cohort
-    >>> from brainograph.estimators.settings import Training
+    >>> from brainograph.estimators.training.settings import Training
     >>> cohort = simulate_cohort(n_subjects=40, random_state=0)
     >>> y = cohort.phenotype["diagnosis"].to_numpy()
     >>> network = SubjectGraphClassifier("MeanMLP", training=Training(max_epochs=3), device="cpu")

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from brainograph.estimators.training import train
+from brainograph.estimators.training.loop import train
 from brainograph.nn.denoising_autoencoder import DenoisingAutoencoder
 
 __all__ = ["DenoisingFeatures"]

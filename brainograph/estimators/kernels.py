@@ -22,8 +22,8 @@ from sklearn.utils.validation import check_is_fitted
 from brainograph.cohort import Cohort
 from brainograph.estimators.labels import check_labels
 from brainograph.estimators.nested_params import nested_params
-from brainograph.estimators.persistence import SavedModel, read_model, write_model
 from brainograph.estimators.probabilities import probabilities
+from brainograph.estimators.saving.persistence import SavedModel, read_model, write_model
 from brainograph.preprocessing.inputs import check_regions
 
 __all__ = ["MultipleKernelClassifier"]

@@ -16,8 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 from brainograph.cohort import Cohort
 from brainograph.estimators.labels import check_labels
 from brainograph.estimators.nested_params import nested_params
-from brainograph.estimators.persistence import SavedModel, read_model, write_model
 from brainograph.estimators.probabilities import probabilities
+from brainograph.estimators.saving.persistence import SavedModel, read_model, write_model
 from brainograph.files import replace_on_success
 from brainograph.nn.fusion import Late, LateFusion
 
@@ -225,7 +225,7 @@ class LateFusionClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If a file was changed, or the folder holds another estimator.
         """
-        from brainograph.estimators.loading import load_model  # which knows all of them
+        from brainograph.estimators.saving.loading import load_model  # which knows all of them
 
         saved = read_model(folder)
         facts, names = saved.facts, saved.facts["names"]

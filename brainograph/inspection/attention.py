@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from brainograph.cohort import Cohort
-from brainograph.estimators.subject_base import SubjectGraph
-from brainograph.estimators.wrapper import unwrapped
+from brainograph.estimators.subject.base import SubjectGraph
+from brainograph.estimators.wrappers.wrapper import unwrapped
 from brainograph.inspection.opening import Model
 from brainograph.inspection.subject_view import Logits, subject_views
 from brainograph.inspection.view import View, tidy_rows

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from brainograph.cohort import Cohort
 from brainograph.estimators import LateFusionClassifier
-from brainograph.estimators.wrapper import unwrapped
+from brainograph.estimators.wrappers.wrapper import unwrapped
 from brainograph.inspection.members import explain_members
 from brainograph.inspection.opening import Model, open_model
 from brainograph.inspection.view import NotThereError, Read, View, chosen_classes, margin, tidy_rows

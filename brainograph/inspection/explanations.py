@@ -16,8 +16,8 @@ from brainograph.estimators import (
     PopulationGraphClassifier,
     PopulationNetworkClassifier,
 )
-from brainograph.estimators.subject_base import SubjectGraph
-from brainograph.estimators.wrapper import unwrapped
+from brainograph.estimators.subject.base import SubjectGraph
+from brainograph.estimators.wrappers.wrapper import unwrapped
 from brainograph.files import replace_on_success, write_json, write_tsv
 from brainograph.inspection.attention import attention
 from brainograph.inspection.attribution import Level, attribute

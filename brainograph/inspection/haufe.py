@@ -17,7 +17,7 @@ from brainograph.estimators import (
     PopulationGraphClassifier,
     TransductiveClassifier,
 )
-from brainograph.estimators.wrapper import unwrapped
+from brainograph.estimators.wrappers.wrapper import unwrapped
 from brainograph.inspection.feature_places import feature_places
 from brainograph.inspection.kernel_view import dual_weights, kernel_view, primal_weights
 from brainograph.inspection.linear_view import linear_features, split_linear, weights_of_linear

@@ -15,7 +15,7 @@ from scipy.ndimage import mean as mean_of_labels
 from torch import Tensor, nn
 
 from brainograph.cohort import Cohort
-from brainograph.estimators.wrapper import unwrapped
+from brainograph.estimators.wrappers.wrapper import unwrapped
 from brainograph.inspection.attribution import captum_explainer
 from brainograph.inspection.opening import Model, open_model
 from brainograph.inspection.subject_view import Logits

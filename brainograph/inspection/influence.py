@@ -14,9 +14,9 @@ from torch_geometric.data import Data
 
 from brainograph.cohort import Cohort
 from brainograph.estimators import PopulationGraphClassifier, PopulationNetworkClassifier
-from brainograph.estimators.member import Member
-from brainograph.estimators.population_network_member import PopulationNetworkMember
-from brainograph.estimators.wrapper import unwrapped
+from brainograph.estimators.population.member import Member
+from brainograph.estimators.population.network_member import PopulationNetworkMember
+from brainograph.estimators.wrappers.wrapper import unwrapped
 from brainograph.inspection.population_network_view import Listening, listening_network
 from brainograph.inspection.population_view import listening
 from brainograph.inspection.view import chosen_classes, margin

@@ -10,8 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from brainograph.cohort import Cohort
 from brainograph.estimators import LateFusionClassifier, MultipleKernelClassifier
-from brainograph.estimators.subject_base import SubjectGraph
-from brainograph.estimators.wrapper import unwrapped
+from brainograph.estimators.subject.base import SubjectGraph
+from brainograph.estimators.wrappers.wrapper import unwrapped
 from brainograph.inspection.view import NotThereError, tidy_rows
 
 __all__ = ["explain_members", "modality_contributions"]

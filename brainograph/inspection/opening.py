@@ -14,8 +14,8 @@ from brainograph.estimators import (
     PopulationNetworkClassifier,
     TransductiveClassifier,
 )
-from brainograph.estimators.subject_base import SubjectGraph
-from brainograph.estimators.wrapper import unwrapped
+from brainograph.estimators.subject.base import SubjectGraph
+from brainograph.estimators.wrappers.wrapper import unwrapped
 from brainograph.inspection.kernel_view import kernel_view
 from brainograph.inspection.linear_view import linear_view
 from brainograph.inspection.population_network_view import population_network_views

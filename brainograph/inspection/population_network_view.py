@@ -11,9 +11,9 @@ from torch import Tensor
 
 from brainograph.cohort import Cohort
 from brainograph.estimators import PopulationNetworkClassifier
-from brainograph.estimators.population_network_agreement import Agreement
-from brainograph.estimators.population_network_member import PopulationNetworkMember
-from brainograph.estimators.population_network_training import new_join
+from brainograph.estimators.population.network_agreement import Agreement
+from brainograph.estimators.population.network_member import PopulationNetworkMember
+from brainograph.estimators.population.network_training import new_join
 from brainograph.inspection.subject_view import network_views, own_regions
 from brainograph.inspection.view import View
 from brainograph.nn import BrainBatch

@@ -10,7 +10,7 @@ from torch_geometric.data import Data
 
 from brainograph.cohort import Cohort
 from brainograph.estimators import PopulationGraphClassifier
-from brainograph.estimators.member import Member, transform
+from brainograph.estimators.population.member import Member, transform
 from brainograph.inspection.feature_places import FeaturePlaces, feature_places
 from brainograph.inspection.view import Read, Values, View
 from brainograph.preprocessing import check_regions

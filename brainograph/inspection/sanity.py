@@ -18,8 +18,8 @@ from brainograph.estimators import (
     PopulationNetworkClassifier,
     TransductiveClassifier,
 )
-from brainograph.estimators.subject_base import SubjectGraph
-from brainograph.estimators.wrapper import unwrapped
+from brainograph.estimators.subject.base import SubjectGraph
+from brainograph.estimators.wrappers.wrapper import unwrapped
 from brainograph.inspection.importances import places_of
 from brainograph.inspection.opening import Model
 from brainograph.inspection.stability import Explain, rank_correlation

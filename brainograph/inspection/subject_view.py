@@ -10,8 +10,8 @@ from torch import Tensor
 
 from brainograph.cohort import Cohort
 from brainograph.estimators import PopulationNetworkClassifier
-from brainograph.estimators.subject_base import SubjectGraph
-from brainograph.estimators.subject_data import SubjectData
+from brainograph.estimators.subject.base import SubjectGraph
+from brainograph.estimators.subject.data import SubjectData
 from brainograph.inspection.feature_places import phenotype_codes
 from brainograph.inspection.view import Read, Values, View
 from brainograph.nn import BrainBatch

@@ -14,8 +14,8 @@ from sklearn.preprocessing import StandardScaler
 
 from brainograph.cohort import Cohort
 from brainograph.connectivity.covariance import Shrinkage
-from brainograph.estimators.settings import Training
-from brainograph.estimators.subject import SubjectGraphClassifier
+from brainograph.estimators.subject.estimator import SubjectGraphClassifier
+from brainograph.estimators.training.settings import Training
 from brainograph.preprocessing.block_scaler import BlockScaler
 from brainograph.preprocessing.edges import Edges
 from brainograph.preprocessing.phenotypes import Phenotypes

@@ -5,8 +5,8 @@ from itertools import product
 
 from sklearn.base import clone
 
-from brainograph.estimators.settings import Training
-from brainograph.estimators.subject import SubjectGraphClassifier, SubjectGraphRegressor
+from brainograph.estimators.subject.estimator import SubjectGraphClassifier, SubjectGraphRegressor
+from brainograph.estimators.training.settings import Training
 
 __all__ = ["graph_grid"]
 

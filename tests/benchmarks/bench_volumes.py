@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from brainograph.datasets import simulate_images
-from brainograph.estimators.subject_data import SubjectData
+from brainograph.estimators.subject.data import SubjectData
 from brainograph.io import Volumes
 from brainograph.nn.augment_images import ImageAugmentation
 

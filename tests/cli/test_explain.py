@@ -10,7 +10,7 @@ from brainograph import cli
 from brainograph.cohort import Cohort
 from brainograph.datasets import simulate_cohort
 from brainograph.estimators import PopulationGraphClassifier
-from brainograph.estimators.privacy import hash_ids
+from brainograph.estimators.saving.privacy import hash_ids
 
 
 def call(capsys, *arguments):

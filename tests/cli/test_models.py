@@ -17,8 +17,8 @@ from brainograph.estimators import (
     PopulationGraphClassifier,
     load_model,
 )
-from brainograph.estimators.persistence import _checksum, _sha256
-from brainograph.estimators.training_summary import TrainingSummary
+from brainograph.estimators.prediction.training_summary import TrainingSummary
+from brainograph.estimators.saving.persistence import _checksum, _sha256
 from brainograph.files import read_tsv
 
 CONFIG = """

@@ -6,7 +6,7 @@ import torch
 
 from brainograph.datasets import simulate_cohort
 from brainograph.estimators import SubjectGraphClassifier
-from brainograph.estimators.settings import Training
+from brainograph.estimators.training.settings import Training
 from brainograph.nn import (
     BrainBatch,
     Compose,

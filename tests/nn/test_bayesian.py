@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 
-from brainograph.estimators.subject_training import _Objective
+from brainograph.estimators.subject.training import _Objective
 from brainograph.nn.bayesian import BayesianLinear, bayesian_head, divergence, sampling
 from brainograph.nn.brain_batch import BrainBatch
 

@@ -1,0 +1,1 @@
+"""What is told beside a prediction: neighbours, range, silence."""

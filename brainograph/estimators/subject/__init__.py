@@ -1,0 +1,1 @@
+"""Networks that see one participant at a time, and what they read."""

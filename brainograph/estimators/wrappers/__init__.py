@@ -1,0 +1,1 @@
+"""What goes around a model: calibration, conformal sets, Monte Carlo dropout."""
