@@ -119,5 +119,5 @@ def _decoder(in_channels: int, channels: Sequence[int], out_channels: int) -> nn
         nn.ReLU(),
     ]
     for before, after in pairwise(channels):
-        layers += [nn.Upsample(scale_factor=2), conv_block(before, after)]
+        layers += [nn.Upsample(scale_factor=2), conv_block(before, after, norm="group")]
     return nn.Sequential(*layers, nn.Conv3d(channels[-1], out_channels, 3, padding=1))

@@ -45,7 +45,7 @@ class CompositeCNN(nn.Module):
 
     What the paper states: MRI and PET are registered and fused to one image, which a 3D CNN with
     fully connected layers classifies [1]_ (the abstract). The mask of grey matter is a sister
-    method's. What we chose: layer sizes; group normalisation; a mean over the volume before the
+    method's. What we chose: layer sizes; standardised filters; a mean over the volume before the
     fully connected layer. Registration and smoothing come before.
 
     References

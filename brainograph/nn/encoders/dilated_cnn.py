@@ -65,7 +65,7 @@ class DilatedCNN(nn.Module):
                 for i, (before, after) in enumerate(pairwise(widths))
             )
         )
-        self.last = conv_block(widths[-1], out_channels, kernel_size=1)
+        self.last = conv_block(widths[-1], out_channels, kernel_size=1, norm="group")
 
     def forward(self, image: Tensor) -> Tensor:
         """Return features (B, out_channels) of images (B, C, D, H, W)."""
@@ -80,10 +80,14 @@ class _Cascade(nn.Module):
     ) -> None:
         super().__init__()
         self.enter = conv_block(
-            in_channels, out_channels, kernel_size=3 if first else 1, stride=2 if first else 1
+            in_channels,
+            out_channels,
+            kernel_size=3 if first else 1,
+            stride=2 if first else 1,
+            norm="group",
         )
         self.convs = nn.Sequential(
-            *(conv_block(out_channels, out_channels, dilation=d) for d in dilations)
+            *(conv_block(out_channels, out_channels, dilation=d, norm="group") for d in dilations)
         )
         self.pool = nn.MaxPool3d(2, ceil_mode=True)
 

@@ -39,8 +39,8 @@ class EncoderEnsemble(nn.Module):
     What the paper states: PET and MRI are fused, features of AlexNet, Inception-V3 and ResNet are
     put together, and a multi-objective grasshopper search sets the structure [1]_ (the abstract).
     What we chose: three-dimensional nets of a few layers that keep each one's idea (few wide
-    strides; branches of several widths; shortcuts), trained together; for the search,
-    :class:`~brainograph.model_selection.SearchCV`.
+    strides; branches of several widths; shortcuts), of standardised filters, trained together; for
+    the search, :class:`~brainograph.model_selection.SearchCV`.
 
     References
     ----------

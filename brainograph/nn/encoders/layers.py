@@ -108,12 +108,13 @@ def conv_block(
     dilation: int = 1,
     pool: bool = False,
     dims: int = 3,
-    norm: Norm = "group",
+    norm: Norm = "weights",
 ) -> nn.Sequential:
     """Return convolution, norm, maximum over 2 x 2 (x 2) voxels if ``pool``, and ReLU.
 
     The image keeps its size but for stride and pooling, which round up, so that images of any
-    size pass. With ``norm="weights"`` the filters are standardised and the image is not.
+    size pass. With ``norm="weights"`` the filters are standardised and the image is not: a group
+    norm takes away how much tissue there is, which a mean over the volume should see.
 
     Examples
     --------

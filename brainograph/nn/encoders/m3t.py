@@ -100,8 +100,8 @@ class M3T(nn.Module):
         self.out_channels = out_channels
         self.n_slices, self.checkpointing, self.chunk = n_slices, checkpointing, chunk
         self.stem = nn.Sequential(
-            conv_block(in_channels, stem_channels, kernel_size=5),
-            conv_block(stem_channels, stem_channels, kernel_size=5),
+            conv_block(in_channels, stem_channels, kernel_size=5, norm="group"),
+            conv_block(stem_channels, stem_channels, kernel_size=5, norm="group"),
         )
         self.cnn = nn.Sequential(
             MonaiEncoder(stem_channels, 2 * token_channels, name=cnn, dims=2, params=cnn_params),

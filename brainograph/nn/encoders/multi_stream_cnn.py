@@ -41,7 +41,7 @@ class MultiStreamCNN(nn.Module):
     What the papers state: a two-dimensional CNN for each MRI sequence (T1 with contrast, T2,
     FLAIR) and an aggregation of their features tell the grades of glioma [1]_; two streams read
     B-mode and Doppler ultrasound of the breast [2]_; two streams with saliency read two kinds of
-    skin images [3]_ (abstracts). What we chose: layer sizes; group normalisation; concatenation
+    skin images [3]_ (abstracts). What we chose: layer sizes; standardised filters; concatenation
     and a linear layer; the mean over slices; saliency is left to Grad-CAM afterwards.
 
     References

@@ -33,7 +33,7 @@ def test_other_slices_are_refused(plane, n, message):
 
 
 def test_a_block_is_convolution_norm_maximum_and_relu():
-    block = conv_block(2, 8, pool=True)
+    block = conv_block(2, 8, pool=True, norm="group")
     x = torch.randn(3, 2, 6, 5, 4)
     h = nn.functional.conv3d(x, block[0].weight, padding=1)
     h = nn.functional.group_norm(h, 2)
