@@ -23,6 +23,8 @@ __all__ = [
     "write_tsv",
 ]
 
+_NAMES = ("participant_id", "site", "neighbor", "region", "region_a", "region_b")
+
 
 def _remove(path: Path) -> None:
     """Remove a file or a folder, if it is there."""
@@ -121,9 +123,10 @@ def sampled_digest(path: str | os.PathLike[str]) -> str:
 def read_tsv(path: str | os.PathLike[str], *, index: str | None = None) -> pd.DataFrame:
     """Read a table written by :func:`write_tsv`; ``index`` names the column of row names.
 
-    Row names, ``participant_id`` and ``site`` are kept as text, so that ``0042`` stays ``0042``.
+    Names of rows, participants, sites and regions are kept as text, so that ``0042`` stays
+    ``0042``.
     """
-    text = dict.fromkeys({index, "participant_id", "site"} - {None}, str)
+    text = dict.fromkeys({index, *_NAMES} - {None}, str)
     table = pd.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False, dtype=text)
     return table if index is None else table.set_index(index)
 

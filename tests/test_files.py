@@ -65,6 +65,14 @@ def test_tables_keep_sites_as_text(tmp_path):
     assert back["site"].isna()[1]
 
 
+def test_names_of_neighbours_and_regions_stay_as_they_are(tmp_path):
+    table = pd.DataFrame({"neighbor": ["0050961", None], "region": ["0012", "0013"], "n": [2, 5]})
+    write_tsv(table, tmp_path / "neighbors.tsv")
+    back = read_tsv(tmp_path / "neighbors.tsv")
+    assert back["neighbor"][0] == "0050961"
+    assert back["region"].tolist() == ["0012", "0013"]
+
+
 def test_numbers_stay_numbers_in_json(tmp_path):
     content = {
         "n": np.int64(4),

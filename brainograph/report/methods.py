@@ -179,8 +179,11 @@ def _block(block: Mapping[str, Any], cited: _References) -> str:
     elif kind == "deep":
         said = _deep(block, cited)
     else:
-        rest = {n: value for n, value in block.items() if n not in ("kind", "denoise") and value}
+        apart = ("kind", "denoise", "parcellation")
+        rest = {n: value for n, value in block.items() if n not in apart and value}
         said = f"{kind} ({_one_line(rest)})" if rest else str(kind)
+    if block.get("parcellation"):
+        said += f" in the parcellation {block['parcellation']}"
     harmonize = _object(block, "harmonize")
     method = str(harmonize.get("method", ""))
     if method:

@@ -42,6 +42,13 @@ def test_every_work_is_cited_and_every_number_has_a_work(path):
     assert not re.search(r"None|nan|\{|\}|  ", " ".join(made.paragraphs.values()))
 
 
+def test_other_parcellations_are_named():
+    text = (CONFIGS[0].parents[0] / "abide_multi_population_gcn.yaml").read_text(encoding="utf-8")
+    said = methods(yaml.safe_load(text)).paragraphs["Features"]
+    assert "covariances with 0.8 shrinkage" in said
+    assert said.count("in the parcellation cc200") == 1
+
+
 def test_a_population_graph_by_hand():
     text = (CONFIGS[0].parents[0] / "abide_ho_population_gcn.yaml").read_text(encoding="utf-8")
     said = methods(yaml.safe_load(text)).paragraphs
