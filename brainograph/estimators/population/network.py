@@ -23,7 +23,8 @@ from brainograph.estimators.population.known_participants import KnownParticipan
 from brainograph.estimators.population.network_agreement import Agreement
 from brainograph.estimators.population.network_member import PopulationNetworkMember
 from brainograph.estimators.population.network_training import PopulationFit, Stages, embed
-from brainograph.estimators.saving.persistence import SavedModel, read_model, write_model
+from brainograph.estimators.saving.network_model import open_network_model
+from brainograph.estimators.saving.persistence import SavedModel, write_model
 from brainograph.estimators.subject.data import SubjectData
 from brainograph.estimators.subject.network import new_network, take_weights, weights_of
 from brainograph.estimators.subject.presence import check_learnt
@@ -459,18 +460,8 @@ class PopulationNetworkClassifier(KnownParticipants, ClassifierMixin, BaseEstima
         ValueError
             If a file was changed, or the folder holds another estimator or network.
         """
-        saved = read_model(folder)
+        model, saved = open_network_model(cls, folder, network=network, device=device)
         facts = saved.facts
-        if facts["estimator"] != cls.__name__:
-            raise ValueError(f"{folder} holds a {facts['estimator']}, not a {cls.__name__}.")
-        if network is not None and network.__name__ != facts["params"]["network"]:
-            raise ValueError(
-                f"{folder} holds a {facts['params']['network']}, not a {network.__name__}."
-            )
-        params = {**facts["params"], "training": Training(**facts["params"]["training"])}
-        if params["volumes"] is not None:
-            params["volumes"] = Volumes(**params["volumes"])
-        model = cls(**{**params, "network": network or params["network"], "device": device})
         model.classes_ = np.array(facts["classes"])
         model.region_names_ = facts["regions"]
         model._labelled = np.array(facts["labelled"])

@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from brainograph.cohort import Cohort
-from brainograph.estimators.saving.persistence import SavedModel, read_model, write_model
+from brainograph.estimators.saving.network_model import open_network_model
+from brainograph.estimators.saving.persistence import SavedModel, write_model
 from brainograph.estimators.subject.data import SubjectData
 from brainograph.estimators.subject.network import (
     Head,
@@ -470,18 +471,8 @@ class SubjectGraph(BaseEstimator):
         ValueError
             If a file was changed, or the folder holds another estimator or network.
         """
-        saved = read_model(folder)
+        model, saved = open_network_model(cls, folder, network=network, device=device)
         facts = saved.facts
-        if facts["estimator"] != cls.__name__:
-            raise ValueError(f"{folder} holds a {facts['estimator']}, not a {cls.__name__}.")
-        if network is not None and network.__name__ != facts["params"]["network"]:
-            raise ValueError(
-                f"{folder} holds a {facts['params']['network']}, not a {network.__name__}."
-            )
-        params = {**facts["params"], "training": Training(**facts["params"]["training"])}
-        if params.get("volumes") is not None:
-            params["volumes"] = Volumes(**params["volumes"])
-        model = cls(**{**params, "network": network or params["network"], "device": device})
         model.region_names_ = facts["regions"]
         model.participant_ids_ = facts["participants"]
         model._n_outputs = facts["n_outputs"]
