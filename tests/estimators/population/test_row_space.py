@@ -2,7 +2,8 @@ import numpy as np
 import torch
 
 from brainograph.datasets import simulate_cohort
-from brainograph.estimators import PopulationGraphClassifier, population
+from brainograph.estimators import PopulationGraphClassifier
+from brainograph.estimators.population import estimator
 from brainograph.estimators.population.row_space import expand, rotate
 
 
@@ -28,6 +29,6 @@ def test_the_optimum_is_that_of_all_features(monkeypatch):
     )  # fmt: skip
     rotated = model.fit(cohort, y).predict_proba(cohort)
     identity = lambda x: (x, torch.eye(x.shape[1]))  # noqa: E731
-    monkeypatch.setattr(population, "rotate", identity)
+    monkeypatch.setattr(estimator, "rotate", identity)
     direct = model.fit(cohort, y).predict_proba(cohort)
     np.testing.assert_allclose(rotated, direct, atol=2e-3)

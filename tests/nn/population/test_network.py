@@ -36,5 +36,6 @@ def test_a_network_must_encode_and_propagate():
 
 def test_networks_are_chosen_by_name():
     assert network_class(PopulationNetwork) is PopulationNetwork
-    with pytest.raises(ValueError, match=r"one of \['EHGCN', 'MMGNN', 'VMMDGCN'\], got 'GCN'"):
+    names = "'EHGCN', 'EVGCN', 'MMGNN', 'VMMDGCN'"
+    with pytest.raises(ValueError, match=rf"one of \[{names}\], got 'GCN'"):
         network_class("GCN")
