@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 from scipy import sparse
@@ -20,7 +19,7 @@ from torch_geometric.data import Data
 from brainograph.cohort import Cohort
 from brainograph.estimators.labels import check_labels
 from brainograph.estimators.population.edges import Joined, PopulationEdges, Shuffle
-from brainograph.estimators.population.known_participants import KnownParticipants
+from brainograph.estimators.population.known_participants import PopulationMembers
 from brainograph.estimators.population.member import Member, somebody_else, transform
 from brainograph.estimators.population.row_space import expand, is_wide, rotate
 from brainograph.estimators.saving.persistence import SavedModel, read_model, write_model
@@ -38,7 +37,7 @@ __all__ = ["PopulationGraphClassifier"]
 Optimizer = Literal["adam", "lbfgs"]
 
 
-class PopulationGraphClassifier(KnownParticipants, ClassifierMixin, BaseEstimator):
+class PopulationGraphClassifier(PopulationMembers, ClassifierMixin, BaseEstimator):
     r"""Classify the participants of a cohort with a graph network over the population.
 
     ``fit(cohort, y)`` joins all participants it is given by an edge
@@ -385,17 +384,6 @@ class PopulationGraphClassifier(KnownParticipants, ClassifierMixin, BaseEstimato
         """The population graph (S, S) of the first member."""
         check_is_fitted(self, "_members")
         return from_tensor(self._members[0].adj)
-
-    @property
-    def history_(self) -> pd.DataFrame:
-        """Training and validation loss, indexed by member and epoch."""
-        check_is_fitted(self, "_members")
-        return pd.concat(dict(enumerate(m.history for m in self._members)), names=["member"])
-
-    @property
-    def regimes(self) -> tuple[str, ...]:
-        """How unlabelled participants may be predicted: without edges all are strangers."""
-        return ("inductive",) if self.combine == "none" else ("transductive", "inductive")
 
     def predict_proba(self, cohort: Cohort) -> np.ndarray:
         """Return the probability of each class (S, K), the mean over the members.

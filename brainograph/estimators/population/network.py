@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 from scipy import sparse
@@ -19,7 +18,7 @@ from torch import Tensor
 from brainograph.cohort import Cohort
 from brainograph.estimators.labels import check_labels
 from brainograph.estimators.population.edges import Joined, PopulationEdges
-from brainograph.estimators.population.known_participants import KnownParticipants
+from brainograph.estimators.population.known_participants import PopulationMembers
 from brainograph.estimators.population.network_agreement import Agreement
 from brainograph.estimators.population.network_member import PopulationNetworkMember
 from brainograph.estimators.population.network_training import PopulationFit, Stages, embed
@@ -43,7 +42,7 @@ from brainograph.preprocessing.phenotypes import Phenotypes, check_phenotypes
 __all__ = ["PopulationNetworkClassifier"]
 
 
-class PopulationNetworkClassifier(KnownParticipants, ClassifierMixin, BaseEstimator):
+class PopulationNetworkClassifier(PopulationMembers, ClassifierMixin, BaseEstimator):
     """Train encoders of participants together with a network over the population.
 
     ``fit(cohort, y)`` encodes everybody it is given, joins them by phenotypes and by the
@@ -350,17 +349,6 @@ class PopulationNetworkClassifier(KnownParticipants, ClassifierMixin, BaseEstima
         """The trained networks, one for each member."""
         check_is_fitted(self, "_members")
         return [member.network for member in self._members]
-
-    @property
-    def history_(self) -> pd.DataFrame:
-        """Training and validation loss, indexed by member and epoch."""
-        check_is_fitted(self, "_members")
-        return pd.concat(dict(enumerate(m.history for m in self._members)), names=["member"])
-
-    @property
-    def regimes(self) -> tuple[str, ...]:
-        """How unlabelled participants may be predicted: without edges all are strangers."""
-        return ("inductive",) if self.combine == "none" else ("transductive", "inductive")
 
     def predict_proba(self, cohort: Cohort) -> np.ndarray:
         """Return the probability of each class (S, K).
